@@ -1,0 +1,103 @@
+"""Every error that the kit raises, drawn as a tree.
+
+EventSourcingError
+├── InputError (also a ValueError)        a bad argument, event or frame; nothing was written
+│   └── MomentError                       something that names no place in the log
+├── ConcurrencyError                      the stream is not at the expected version
+├── DuplicateIdError                      an id that the store already holds for another event
+├── OutcomeUnknownError                   an append that may or may not have been stored
+├── StoreClosedError                      the store is closed, or was inherited through fork
+│   └── SupersededError                   another writer opened the store
+├── ReadOnlyError                         a write through a read-only store
+├── StorageError                          the storage underneath failed or cannot be opened
+│   └── RecordError                       bytes in the log that are no record this version can read
+├── SchemaError                           a stored event does not fit its registered class
+├── ProjectionError                       a projection's handler failed or returned nothing
+└── NotebookError                         a notebook that is not fit to be a strict test
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class EventSourcingError(Exception):
+    """The root of all the kit's errors."""
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(type(self).__name__)}: {escape(str(self))}</pre>"
+
+
+class InputError(EventSourcingError, ValueError):
+    """A bad argument, event or frame. Nothing was written."""
+
+
+class MomentError(InputError):
+    """Something that names no place in the log."""
+
+
+class ConcurrencyError(EventSourcingError):
+    """The stream is not at the version that the writer expected. Nothing was written.
+
+    Attributes: `stream`; `expected` (an int or one of `ANY`, `NO_STREAM`, `STREAM_EXISTS`); `actual`, the stream's
+    version; `unseen`, a lazy read of the events after the expected version.
+    """
+
+    def __init__(self, stream: str, expected: object, actual: int, unseen: Iterable[Any] = ()) -> None:
+        self.stream, self.expected, self.actual, self.unseen = stream, expected, actual, unseen
+        super().__init__(
+            f"stream {stream!r} is at version {actual}, not at the expected {expected!r}; "
+            "read what came in between (.unseen), decide again, and append with the version you saw"
+        )
+
+
+class DuplicateIdError(EventSourcingError):
+    """An id that the store already holds for another event. Nothing was written."""
+
+
+class OutcomeUnknownError(EventSourcingError):
+    """An append that may or may not have been stored.
+
+    `events` holds the same events with their ids: append them again, and the store either finds them there
+    (`replayed=True`) or stores them, but never twice.
+    """
+
+    def __init__(self, message: str, events: list[Any]) -> None:
+        self.events = events
+        super().__init__(message)
+
+
+class StoreClosedError(EventSourcingError):
+    """The store is closed, or was inherited through fork. Open it again."""
+
+
+class SupersededError(StoreClosedError):
+    """Another writer opened the store. Reading still works; to write, open the store again."""
+
+
+class ReadOnlyError(EventSourcingError):
+    """A write through a store that was opened with `read_only=True`."""
+
+
+class StorageError(EventSourcingError):
+    """The storage underneath failed, or holds something that is no event store."""
+
+
+class RecordError(StorageError):
+    """Bytes in the log that are no record which this version of the kit can read."""
+
+
+class SchemaError(EventSourcingError):
+    """A stored event does not fit its registered class; the message names position, type, field and cure."""
+
+
+class ProjectionError(EventSourcingError):
+    """A projection's handler failed or returned None; the message names handler, event and the state before."""
+
+
+class NotebookError(EventSourcingError):
+    """A notebook that is not fit to be a strict test; the message lists what to mend."""

@@ -1,0 +1,92 @@
+"""The keys of the store's rows. They compare bytewise, in the order that scans need.
+
+    c | time of the first event | first position   ->  count, time of the last event, SHA-256 of the record
+    i | id                                         ->  position, for supplied ids (others carry their position)
+    m                                              ->  the store's id
+    s | stream | last version in the commit        ->  the record where it is small and of one stream, else first position
+    z | first position                             ->  the record; last, so that a fork can cut the log off at a key
+
+Numbers are big-endian. A stream's name is UTF-8 with each NUL doubled by 0xFF and ends in 00 01, so no name is a prefix
+of another's key.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import uuid
+
+META = b"m"
+COMMITS = (b"c", b"d")
+IDS = (b"i", b"j")
+STREAMS = (b"s", b"t")
+LOG = (b"z", b"{")
+_SIGN = 1 << 63
+_COMMIT = struct.Struct(">Iq32s")
+_U64 = struct.Struct(">Q")
+_END = b"\x00\x01"
+
+
+class CommitEntry(NamedTuple):
+    """What the index says of a commit without its record."""
+
+    first: int
+    first_us: int
+    last: int
+    last_us: int
+    digest: bytes
+
+
+def u64(number: int) -> bytes:
+    """8 bytes, big-endian."""
+    return _U64.pack(number)
+
+
+def number(value: bytes) -> int:
+    """The inverse of `u64`."""
+    return int(_U64.unpack(value)[0])
+
+
+def log(position: int) -> bytes:
+    """The key of the record whose first position this is."""
+    return b"z" + u64(position)
+
+
+def commit(us: int, first: int = 0) -> bytes:
+    """The key of a commit's index entry; without `first`, before all commits of that time."""
+    return b"c" + u64(us + _SIGN) + u64(first)
+
+
+def commit_value(count: int, last_us: int, digest: bytes) -> bytes:
+    """The value of a commit's index entry."""
+    return _COMMIT.pack(count, last_us, digest)
+
+
+def commit_entry(key: bytes, value: bytes) -> CommitEntry:
+    """Key and value of a commit's index entry, read."""
+    count, last_us, digest = _COMMIT.unpack(value)
+    first = number(key[9:17])
+    return CommitEntry(first, number(key[1:9]) - _SIGN, first + count - 1, last_us, digest)
+
+
+def event_id(supplied: uuid.UUID) -> bytes:
+    """The key of a supplied id."""
+    return b"i" + supplied.bytes
+
+
+def stream(name: str, version: int) -> bytes:
+    """The key of a stream's commit that ends at `version`."""
+    return b"s" + name.encode().replace(b"\x00", b"\x00\xff") + _END + u64(version)
+
+
+def stream_range(name: str, after: int = 0) -> tuple[bytes, bytes]:
+    """The keys of a stream's commits that hold versions above `after`."""
+    start = stream(name, after + 1)
+    return start, start[:-8] + b"\xff" * 9
+
+
+def stream_of(key: bytes) -> tuple[str, int]:
+    """Name and last version in a stream's key."""
+    return key[1:-10].replace(b"\x00\xff", b"\x00").decode(), number(key[-8:])

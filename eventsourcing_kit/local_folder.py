@@ -1,0 +1,130 @@
+"""A store's folder on a local disk: made ready before it is opened, and synced before an append is acknowledged.
+
+SlateDB never fsyncs local files. Syncing only its write-ahead log makes a power cut worse, not better: each sync also
+commits the *names* of manifests and tables whose contents are still in memory. So wherever the filesystem knows the
+sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the write-ahead log is written through, and elsewhere new files
+of the other folders are synced before the acknowledgement too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import tempfile
+from pathlib import Path
+
+from eventsourcing_kit.errors import StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows has neither the flag nor the module
+    fcntl = None  # type: ignore[assignment]
+
+_GET_FLAGS, _SET_FLAGS, _SYNC_FLAG = 0x80086601, 0x40086602, 8
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, and fail at once where it cannot be written: SlateDB would wait for ever."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"{str(folder)!r} cannot be a store's folder: {error.strerror}; choose a folder you can write to"
+        ) from error
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a store was ever opened in the folder."""
+    return (folder / "log" / "manifest").is_dir()
+
+
+def changed_ns(folder: Path) -> tuple[int, ...]:
+    """A stamp that differs after every commit or compaction by any process."""
+    stamps = []
+    for part in ("wal", "manifest"):
+        with contextlib.suppress(OSError):
+            stamps.append(os.stat(folder / "log" / part).st_mtime_ns)
+    return tuple(stamps)
+
+
+class Sync:
+    """Brings what a commit needs onto the device. Made after the store is opened; called after each flush."""
+
+    def __init__(self, folder: Path, *, written_through: bool) -> None:
+        self._log = folder / "log"
+        self._wal = self._log / "wal"
+        self._written_through = written_through
+        if written_through:
+            set_sync_flag(self._wal, on=False)  # these files are synced here, which is cheaper than written through
+        names = [name for name in os.listdir(self._wal) if name.endswith(".sst")]
+        self._next = 1 + max((int(name[:20]) for name in names), default=0)
+        self._stamps: dict[Path, int] = {}
+        self._sync_others()
+
+    def __call__(self) -> None:
+        """Return when every file written so far is on the device."""
+        if not self._written_through:
+            self._sync_others()
+        found = False
+        while _fsync(self._wal / f"{self._next:020d}.sst"):
+            self._next += 1
+            found = True
+        if found:
+            _fsync(self._wal)
+
+    def _sync_others(self) -> None:
+        """New files of the other folders, contents before names."""
+        for part in ("gc", "compacted", "compactions", "manifest"):
+            folder = self._log / part
+            with contextlib.suppress(FileNotFoundError):
+                stamp = os.stat(folder).st_mtime_ns
+                if stamp != self._stamps.get(folder):
+                    since = self._stamps.get(folder, 0)
+                    for entry in os.scandir(folder):
+                        if entry.stat().st_mtime_ns >= since - 1_000_000_000:
+                            _fsync(Path(entry.path))
+                    _fsync(folder)
+                    self._stamps[folder] = stamp
+        _fsync(self._log)
+        _fsync(self._log.parent)
+
+
+def _fsync(path: Path) -> bool:
+    """Sync a file or a folder; False where there is none."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: os.fsync stops at the disk's cache
+        if full is not None and fcntl is not None:
+            fcntl.fcntl(file, full)
+        else:
+            os.fsync(file)
+    finally:
+        os.close(file)
+    return True
+
+
+def set_sync_flag(path: Path, *, on: bool) -> bool:
+    """Set or clear the flag by which new files below `path` are written through; False where it is not known."""
+    if fcntl is None or not hasattr(os, "O_DIRECTORY"):
+        return False
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        buffer = bytearray(8)
+        fcntl.ioctl(file, _GET_FLAGS, buffer)
+        (flags,) = struct.unpack_from("=I", buffer)
+        flags = flags | _SYNC_FLAG if on else flags & ~_SYNC_FLAG
+        fcntl.ioctl(file, _SET_FLAGS, struct.pack("=Q", flags))
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True

@@ -1,0 +1,207 @@
+"""The log, read: which commit holds a position, which position a moment is, and scans of commits."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eventsourcing_kit import ids, keys, local_folder, moment
+from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
+from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
+from eventsourcing_kit.slate import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), NO_PREVIOUS)
+_ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
+_ROWS_A_FETCH_OF_STREAM = 64
+
+
+class Log:
+    """What is stored in memory (`folder=None`) or in a folder, as of `head`, the last commit that this reader knows."""
+
+    def __init__(self, folder: Path | None, *, read_only: bool) -> None:
+        self.folder, self.read_only = folder, read_only
+        self._pid = os.getpid()
+        self._seen: tuple[int, ...] = ()
+        self.closed = self.superseded = False
+        if read_only and folder is not None and not local_folder.is_store(folder):
+            raise StorageError(
+                f"{str(folder)!r} holds no event store; read_only opens an existing one and never makes one"
+            )
+        self.table = self._open_table()
+        self.head = self._last_entry()
+        self.store_id = self._store_id()
+
+    # -- this handle -------------------------------------------------------------------------------------------------
+
+    def _open_table(self) -> Table:
+        if self.folder is not None:
+            self._seen = local_folder.changed_ns(self.folder)
+        return Table(None if self.folder is None else str(self.folder), read_only=self.read_only)
+
+    def refresh(self) -> None:
+        """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
+        self.check_process()
+        if self.closed:
+            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+        if not self.read_only and (self.superseded or self.table.is_fenced()):
+            self.supersede()
+        if self.read_only and self.folder is not None and self._seen != local_folder.changed_ns(self.folder):
+            self.table = self._open_table()  # not closed: an iteration may still read through the old one
+            self.head = self._last_entry()
+
+    def check_process(self) -> None:
+        """SlateDB's threads don't survive a fork; a call in the child would hang for ever."""
+        if os.getpid() != self._pid:
+            raise StoreClosedError(
+                "this store was opened before the process forked; open it in the child, or spawn instead"
+            )
+
+    def supersede(self) -> None:
+        """Go on as a reader, because another writer has opened the store."""
+        self.superseded = True
+        if not self.read_only:
+            self.table.close()
+            self.read_only = True
+            self.table = self._open_table()
+            self.head = self._last_entry()
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        if not self.closed and os.getpid() == self._pid:
+            self.table.close()
+        self.closed = True
+
+    def _last_entry(self) -> keys.CommitEntry:
+        row = self.table.one(*keys.COMMITS, descending=True)
+        return EMPTY if row is None else keys.commit_entry(*row)
+
+    def _store_id(self) -> uuid.UUID | None:
+        raw = self.table.get(keys.META)
+        return None if raw is None else uuid.UUID(bytes=raw)
+
+    # -- moments -----------------------------------------------------------------------------------------------------
+
+    def resolve(self, given: object) -> int:
+        """The position that a moment names; raises `MomentError`."""
+        parsed = moment.parse(given)
+        if isinstance(parsed, uuid.UUID):
+            found = self.position_of(parsed)
+            if found is None:
+                raise MomentError(
+                    f"no event of this store has the id {parsed}; ids are in the column `id` of read().df()"
+                )
+            return found
+        if isinstance(parsed, moment.TimePoint):
+            return self.position_at(parsed)
+        if not 0 <= parsed <= self.head.last:
+            raise MomentError(
+                f"there is no position {parsed}; the log goes from 0 (before the first event) to {self.head.last}"
+            )
+        return parsed
+
+    def position_at(self, us: int) -> int:
+        """The last position recorded at or before a time; 0 before the first."""
+        if us >= self.head.last_us:
+            return self.head.last
+        row = self.table.one(keys.COMMITS[0], keys.commit(us + 1), descending=True)
+        if row is None:
+            return 0
+        entry = keys.commit_entry(*row)
+        if entry.last_us <= us:
+            return entry.last
+        commit = self.commit_of(entry.first)
+        return commit.first + int(np.searchsorted(commit.times, us, side="right")) - 1
+
+    def time_of(self, position: int) -> int:
+        """When the event at a position was recorded; before all times for position 0."""
+        if position == 0:
+            return EMPTY.last_us
+        if position == self.head.last:
+            return self.head.last_us
+        commit = self.commit_of(position)
+        return int(commit.times[position - commit.first])
+
+    def position_of(self, event_id: uuid.UUID) -> int | None:
+        """The position of the event with this id, or None."""
+        raw = self.table.get(keys.event_id(event_id))
+        if raw is not None:
+            found = keys.number(raw)
+            return found if found <= self.head.last else None
+        position = ids.position_in(event_id)
+        if event_id.version != 7 or not 1 <= position <= self.head.last:
+            return None
+        commit = self.commit_of(position)
+        return position if commit.id_bytes[position - commit.first].tobytes() == event_id.bytes else None
+
+    # -- commits -----------------------------------------------------------------------------------------------------
+
+    def commit_of(self, position: int) -> Commit:
+        """The commit that holds a position."""
+        row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
+        if row is None:
+            raise StorageError(f"the log holds no commit with position {position}; it is damaged")
+        commit = decode(row[1])
+        if not commit.first <= position <= commit.last:
+            raise StorageError(f"the log has a hole at position {position}; it is damaged")
+        return commit
+
+    def commits(self, after: int, upto: int, *, backwards: bool = False) -> Iterator[Commit]:
+        """The commits that hold the positions above `after` up to `upto`; raises where one is missing."""
+        if after >= upto:
+            return
+        first = self.commit_of(after + 1).first
+        rows = self.table.scan(keys.log(first), keys.log(upto + 1), descending=backwards, rows=_ROWS_A_FETCH)
+        expected = None
+        for _, record in rows:
+            commit = decode(record)
+            at = commit.last + 1 if backwards else commit.first
+            if expected is not None and at != expected:
+                raise StorageError(f"the log has a hole at position {min(at, expected)}; it is damaged")
+            expected = commit.first if backwards else commit.last + 1
+            yield commit
+
+    def stream_commits(self, stream: str, upto: int, *, after: int = 0, backwards: bool = False) -> Iterator[Commit]:
+        """The commits up to position `upto` that hold versions of a stream above `after`."""
+        rows = self.table.scan(
+            *keys.stream_range(stream, after), descending=backwards, rows=_ROWS_A_FETCH_OF_STREAM, ahead=1 << 14
+        )
+        for _, value in rows:
+            commit = self._pointed(value, upto)
+            if commit is not None:
+                yield commit
+            elif not backwards:
+                return
+
+    def _pointed(self, value: bytes, upto: int) -> Commit | None:
+        """The commit that a stream's row stands for; None behind `upto`."""
+        if len(value) > 8:
+            commit = decode(value)
+        else:
+            first = keys.number(value)
+            record = self.table.get(keys.log(first)) if first <= upto else None
+            if record is None:
+                return None
+            commit = decode(record)
+        return commit if commit.first <= upto else None
+
+    def version(self, stream: str) -> int:
+        """A stream's version as of the head."""
+        for commit in self.stream_commits(stream, self.head.last, backwards=True):
+            return commit.last_versions[stream]
+        return 0
+
+    def last_version(self, stream: str) -> int:
+        """A stream's version in the table, the head aside: what the writer needs."""
+        row = self.table.one(*keys.stream_range(stream), descending=True)
+        return 0 if row is None else keys.stream_of(row[0])[1]
+
+    def last_versions(self) -> dict[str, int]:
+        """All streams' versions in the table."""
+        return dict(keys.stream_of(key) for key, _ in self.table.scan(*keys.STREAMS))

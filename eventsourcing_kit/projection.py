@@ -1,0 +1,147 @@
+"""Projections: the recipe by which events become state, written down as pure functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.event import Event, RecordedEvent, type_names
+
+Handle = TypeVar("Handle", bound=Callable[..., Any])
+
+
+class Ending(Enum):
+    """What a handler returns to end a key."""
+
+    GONE = "the key has ended"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class _ByStream(Enum):
+    """The default key: an event's stream."""
+
+    STREAM = "stream"
+
+    def __repr__(self) -> str:
+        return "the stream"
+
+
+GONE = Ending.GONE
+STREAM = _ByStream.STREAM
+Key = str | Callable[[RecordedEvent], Hashable] | None | _ByStream
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One function of a projection, for one event type."""
+
+    function: Callable[..., Any]
+    key: Key
+    takes_record: bool
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__qualname__", repr(self.function))
+
+    @property
+    def where(self) -> str:
+        """The handler's name and line, as people look for it."""
+        code = getattr(self.function, "__code__", None)
+        return f"{self.name} (line {code.co_firstlineno})" if code else self.name
+
+    @property
+    def needs_record(self) -> bool:
+        return self.takes_record or callable(self.key)
+
+    def replaces(self, other: Handler) -> bool:
+        """Whether this is `other`, defined again (a notebook cell that was run a second time)."""
+        return self.name == other.name and _key_name(self.key) == _key_name(other.key)
+
+
+def _key_name(key: Key) -> object:
+    return getattr(key, "__qualname__", key)
+
+
+class Projection:
+    """A pure fold from events to states, one state a key; by default a stream is a key.
+
+    `initial` makes a key's first state. `key` is a field of the event, a function of the `RecordedEvent`, or None for one
+    state over the whole log; a key function that returns None passes the event over. Handlers are pure: they return the
+    new state, or `GONE` to end the key.
+
+    >>> import eventsourcing_kit as ek
+    >>> shipped = ek.Projection("shipped", initial=lambda: 0)
+    >>> @shipped.on("Shipped")
+    ... def count(state, event):
+    ...     return state + 1
+    >>> shipped
+    <projection shipped: Shipped>
+    """
+
+    def __init__(self, name: str, *, initial: Callable[[], Any], key: Key = STREAM) -> None:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"a projection is named by text that is not empty, not by {name!r}")
+        if not callable(initial):
+            raise InputError(
+                f"initial is {initial!r}; give a function that makes the first state: initial=lambda: {initial!r}"
+            )
+        self.name, self.initial, self.key = name, initial, _checked_key(key)
+        self.handlers: dict[str, list[Handler]] = {}
+
+    def on(self, *types: str | type[Event], key: Key = STREAM) -> Callable[[Handle], Handle]:
+        """Decorate a handler `(state, event)` or `(state, event, recorded)` for one or several event types.
+
+        `key` overrides the projection's for these events, so one event can touch several keys through several handlers.
+        """
+        names = type_names(types)
+        if not names:
+            raise InputError("on() takes the event types that the function handles, one or several")
+        own_key = self.key if key is STREAM else _checked_key(key)
+
+        def register(function: Handle) -> Handle:
+            handler = Handler(function, own_key, _takes_record(function))
+            for name in names:
+                found = self.handlers.setdefault(name, [])
+                at = next((i for i, other in enumerate(found) if handler.replaces(other)), len(found))
+                found[at : at + 1] = [handler]
+            return function
+
+        return register
+
+    @property
+    def is_single(self) -> bool:
+        """Whether there is one state over the whole log."""
+        return self.key is None
+
+    @property
+    def every_handler(self) -> list[Handler]:
+        return [handler for handlers in self.handlers.values() for handler in handlers]
+
+    def __repr__(self) -> str:
+        return f"<projection {self.name}: {', '.join(self.handlers) or 'no handlers yet'}>"
+
+
+def _checked_key(key: Key) -> Key:
+    if key is None or key is STREAM or callable(key) or (isinstance(key, str) and key):
+        return key
+    raise InputError(f"key is {key!r}; give a field's name, a function of the RecordedEvent, or None for one state")
+
+
+def _takes_record(function: Callable[..., Any]) -> bool:
+    if not callable(function):
+        raise InputError(f"{function!r} is no function; a handler takes (state, event) and returns the new state")
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    declared = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+    required = [p for p in declared if p.default is inspect.Parameter.empty]
+    if len(required) > 3 or len(declared) < 2:
+        raise InputError(
+            f"the handler {getattr(function, '__qualname__', function)!r} takes {len(declared)} parameters; "
+            "it takes (state, event), or (state, event, recorded)"
+        )
+    return len(declared) >= 3

@@ -1,0 +1,181 @@
+"""Reads: which events of the log are asked for, and the events themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventsourcing_kit import ids, schema
+from eventsourcing_kit.event import RecordedEvent
+from eventsourcing_kit.moment import from_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from eventsourcing_kit.log import Log
+    from eventsourcing_kit.record import Commit
+
+    Ints = npt.NDArray[np.int64]
+
+_SHOWN = 10
+
+
+def category(stream: str) -> str:
+    """What stands before the first `-` of a stream's name; the whole name where there is none."""
+    return stream.partition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events: positions above `after` up to `upto`, and of those the ones that pass every filter given."""
+
+    after: int
+    upto: int
+    stream: str | None = None
+    category: str | None = None
+    types: frozenset[str] | None = None
+    after_version: int = 0
+    backwards: bool = False
+    limit: int | None = None
+
+    def chunks(self, log: Log) -> Iterator[tuple[Commit, Ints]]:
+        """The commits with the rows in question, in reading order."""
+        left = self.limit
+        for commit in self._commits(log):
+            rows = self._rows(commit)
+            if left is not None:
+                rows = rows[:left]
+                left -= len(rows)
+            if len(rows):
+                yield commit, rows
+            if left == 0:
+                return
+
+    def _commits(self, log: Log) -> Iterator[Commit]:
+        if self.limit == 0 or self.after >= self.upto:
+            return iter(())
+        if self.stream is not None:
+            return log.stream_commits(self.stream, self.upto, after=self.after_version, backwards=self.backwards)
+        return log.commits(self.after, self.upto, backwards=self.backwards)
+
+    def _rows(self, commit: Commit) -> Ints:
+        start, stop = max(self.after + 1 - commit.first, 0), min(self.upto - commit.first + 1, commit.count)
+        keep = np.zeros(commit.count, dtype=bool)
+        keep[start:stop] = True
+        for wanted, names, codes in self._filters(commit):
+            if not all(wanted):
+                keep &= np.array(wanted, dtype=bool)[getattr(commit, codes)] if names else False
+        if self.after_version:
+            keep &= commit.versions > self.after_version
+        rows = np.flatnonzero(keep)
+        return rows[::-1] if self.backwards else rows
+
+    def _filters(self, commit: Commit) -> Iterator[tuple[list[bool], list[str], str]]:
+        """For each filter: which of the commit's distinct names pass, the names, and the column of their codes."""
+        if self.stream is not None:
+            yield [name == self.stream for name in commit.streams], commit.streams, "stream_codes"
+        if self.category is not None:
+            yield [category(name) == self.category for name in commit.streams], commit.streams, "stream_codes"
+        if self.types is not None:
+            types = [shape[0] for shape in commit.body["shapes"]]
+            yield [name in self.types for name in types], types, "shape_codes"
+
+
+def data_of(commit: Commit, rows: Ints) -> list[Any]:
+    """The data of the events at `rows`, in that order: event objects where the type is registered, else dicts."""
+    data: list[Any] = [None] * commit.count
+    wanted = np.zeros(commit.count, dtype=bool)
+    wanted[rows] = True
+    for shape in commit.shapes:
+        picked = wanted[shape.rows]
+        if not picked.any():
+            continue
+        at, columns = shape.rows, shape.columns
+        if not picked.all():
+            at, inside = shape.rows[picked], np.flatnonzero(picked).tolist()
+            columns = [[column[i] for i in inside] for column in shape.columns]
+        objects = schema.from_columns(shape.type, shape.fields, columns, (at + commit.first).tolist())
+        for i, one in zip(at.tolist(), objects, strict=True):
+            data[i] = one
+    return [data[i] for i in rows.tolist()]
+
+
+def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
+    """The events at `rows`, in that order."""
+    shapes, streams = commit.body["shapes"], commit.streams
+    occurred, metadata = commit.occurred_us, commit.metadata
+    for row, data, us in zip(rows.tolist(), data_of(commit, rows), commit.times[rows].tolist(), strict=True):
+        shape = shapes[int(commit.shape_codes[row])]
+        yield RecordedEvent(
+            id=ids.to_uuid(commit.id_bytes[row].tobytes()),
+            stream=streams[int(commit.stream_codes[row])],
+            version=int(commit.versions[row]),
+            position=commit.first + row,
+            type=shape[0],
+            schema_version=shape[1],
+            recorded_at=from_us(us),
+            occurred_at=from_us(occurred[row]) if row in occurred else None,
+            metadata=schema.copy_json(metadata[row]) if row in metadata else {},
+            data=data,
+        )
+
+
+def event_at(log: Log, position: int) -> RecordedEvent:
+    """The event at a position."""
+    commit = log.commit_of(position)
+    return next(recorded(commit, np.array([position - commit.first])))
+
+
+class Read:
+    """A lazy read of the log. Iterate it for `RecordedEvent`s, or take `df()`; it gives the same events every time.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"}))
+    >>> [event.type for event in store.read("order-7")]
+    ['Shipped']
+    """
+
+    def __init__(self, log: Log, selection: Selection) -> None:
+        self._log, self._selection = log, selection
+
+    def __iter__(self) -> Iterator[RecordedEvent]:
+        self._log.refresh()
+        for commit, rows in self._selection.chunks(self._log):
+            yield from recorded(commit, rows)
+
+    def df(self) -> pd.DataFrame:
+        """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields."""
+        from eventsourcing_kit import frames  # pandas is loaded when the first frame is made
+
+        self._log.refresh()
+        return frames.of_events(self._selection.chunks(self._log))
+
+    def __repr__(self) -> str:
+        asked = self._selection
+        parts = [] if asked.stream is None else [repr(asked.stream)]
+        parts += [] if asked.category is None else [f"category={asked.category!r}"]
+        parts += [] if asked.types is None else [f"types={sorted(asked.types)}"]
+        parts += [f"after={asked.after}"] if asked.after else []
+        parts += [f"as_of={asked.upto}"]
+        parts += ["backwards=True"] if asked.backwards else []
+        parts += [] if asked.limit is None else [f"limit={asked.limit}"]
+        return f"<read({', '.join(parts)})>"
+
+    def _repr_html_(self) -> str:
+        head = list(islice(self, _SHOWN + 1))
+        names = ("position", "stream", "version", "recorded_at", "type", "data")
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(getattr(event, name)))}</td>" for name in names) + "</tr>"
+            for event in head[:_SHOWN]
+        )
+        more = "<p>… and more</p>" if len(head) > _SHOWN else ""
+        heads = "".join(f"<th>{name}</th>" for name in names)
+        return f"<p><code>{escape(repr(self))}</code></p><table><tr>{heads}</tr>{rows}</table>{more}"

@@ -1,0 +1,270 @@
+"""One commit as bytes: the record format 1. This docstring is its definition.
+
+A record is a head of 52 bytes and a body.
+
+    2   b"EK"
+    1   format version: 1
+    1   flags: 1 = the body is compressed (zlib)
+    16  the store's id (a UUID)
+    32  SHA-256 of the previous commit's record; zeros in a store's first commit
+
+The body is JSON with one list a column, because columns compress and decode several times better than rows:
+
+    position   the first event's position; the events of a commit stand at consecutive ones
+    count      the number of events
+    key        the key of the commit's ids (see `ids`)
+    time       recorded_at in microseconds since 1970 UTC, where all events share it
+    times      else one time an event: the first, then the differences
+    streams    [[stream, version of its first event here], …]; versions within a commit are consecutive
+    stream     one index into `streams` an event; absent where there is one stream
+    shapes     [[type, schema version, [field, …], [[value, …] a field]], …]: events that look alike, in order
+    shape      one index into `shapes` an event; absent where there is one shape
+    ids        optional: [[index, …], [hex, …]], ids that were supplied
+    occurred   optional: [[index, …], [microseconds, …]]
+    metadata   optional: [[index, …], [index into the third, …], [object, …]]
+    parent     optional, in a branch's first commit: [store id, position] of the fork
+
+A shape is an event type, its schema version and its exact field names, so an absent field and a null one stay apart.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic_core import from_json, to_json
+
+from eventsourcing_kit import ids
+from eventsourcing_kit.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+
+FORMAT = 1
+NO_PREVIOUS = bytes(32)
+_HEAD = struct.Struct(">2sBB16s32s")
+_COMPRESSED = 1
+_COMPRESS_FROM_BYTES = 256
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event that is checked and ready to be recorded: its data is plain JSON."""
+
+    stream: str
+    type: str
+    schema_version: int
+    data: dict[str, Any]
+    id: uuid.UUID | None = None
+    occurred_us: int | None = None
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the log assigns to a commit: its place in the log and in time."""
+
+    store: uuid.UUID
+    previous: bytes
+    key: int
+    first: int
+    times: int | list[int]
+    versions: dict[str, int]  # each stream's version before the commit
+
+
+def encode(place: Place, drafts: Sequence[Draft]) -> bytes:
+    """The record of one commit."""
+    body: dict[str, Any] = {"position": place.first, "count": len(drafts), "key": place.key}
+    if isinstance(place.times, int):
+        body["time"] = place.times
+    else:
+        body["times"] = [place.times[0], *np.diff(np.array(place.times, dtype=np.int64)).tolist()]
+    streams, codes = _coded([draft.stream for draft in drafts])
+    body["streams"] = [[stream, place.versions.get(stream, 0) + 1] for stream in streams]
+    if len(streams) > 1:
+        body["stream"] = codes
+    body.update(_shapes(drafts))
+    body.update(_extras(drafts))
+    text = to_json(body)
+    flags = 0
+    if len(text) >= _COMPRESS_FROM_BYTES:
+        text, flags = zlib.compress(text, 1), _COMPRESSED
+    return _HEAD.pack(b"EK", FORMAT, flags, place.store.bytes, place.previous) + text
+
+
+def _coded(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """The distinct values in order of appearance, and each value's index among them."""
+    seen: dict[Any, int] = {}
+    codes = [seen.setdefault(value, len(seen)) for value in values]
+    return list(seen), codes
+
+
+def _shapes(drafts: Sequence[Draft]) -> dict[str, Any]:
+    keys, codes = _coded([(draft.type, draft.schema_version, *draft.data) for draft in drafts])
+    rows: list[list[Any]] = [[] for _ in keys]
+    for code, draft in zip(codes, drafts, strict=True):
+        rows[code].append(draft.data.values())
+    shapes = [[key[0], key[1], key[2:], list(zip(*shape, strict=True))] for key, shape in zip(keys, rows, strict=True)]
+    return {"shapes": shapes} if len(keys) == 1 else {"shapes": shapes, "shape": codes}
+
+
+def _extras(drafts: Sequence[Draft]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if any(draft.id for draft in drafts):
+        at = [i for i, draft in enumerate(drafts) if draft.id]
+        found["ids"] = [at, [drafts[i].id.hex for i in at]]  # type: ignore[union-attr]
+    if any(draft.occurred_us is not None for draft in drafts):
+        at = [i for i, draft in enumerate(drafts) if draft.occurred_us is not None]
+        found["occurred"] = [at, [drafts[i].occurred_us for i in at]]
+    if any(draft.metadata for draft in drafts):
+        at = [i for i, draft in enumerate(drafts) if draft.metadata]
+        texts, codes = _coded([to_json(drafts[i].metadata) for i in at])
+        found["metadata"] = [at, codes, [from_json(text) for text in texts]]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Events of one commit that look alike: one list of values a field, and where in the commit they stand."""
+
+    type: str
+    schema_version: int
+    fields: list[str]
+    columns: list[list[Any]]
+    rows: Ints
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One decoded record. Rows are counted from 0 within the commit; positions within the log."""
+
+    store: uuid.UUID
+    previous: bytes
+    body: dict[str, Any] = field(repr=False)
+
+    @property
+    def first(self) -> int:
+        return int(self.body["position"])
+
+    @property
+    def count(self) -> int:
+        return int(self.body["count"])
+
+    @property
+    def last(self) -> int:
+        return self.first + self.count - 1
+
+    @property
+    def streams(self) -> list[str]:
+        return [stream for stream, _ in self.body["streams"]]
+
+    @cached_property
+    def positions(self) -> Ints:
+        return np.arange(self.first, self.first + self.count, dtype=np.int64)
+
+    @cached_property
+    def times(self) -> Ints:
+        if "time" in self.body:
+            return np.full(self.count, self.body["time"], dtype=np.int64)
+        return np.cumsum(np.array(self.body["times"], dtype=np.int64))
+
+    @cached_property
+    def stream_codes(self) -> Ints:
+        return self._codes("stream")
+
+    @cached_property
+    def shape_codes(self) -> Ints:
+        return self._codes("shape")
+
+    def _codes(self, name: str) -> Ints:
+        codes = self.body.get(name)
+        return np.zeros(self.count, dtype=np.int64) if codes is None else np.array(codes, dtype=np.int64)
+
+    @cached_property
+    def versions(self) -> Ints:
+        firsts = np.array([version for _, version in self.body["streams"]], dtype=np.int64)
+        if len(firsts) == 1:
+            return firsts[0] + np.arange(self.count, dtype=np.int64)
+        order = np.argsort(self.stream_codes, kind="stable")
+        sizes = np.bincount(self.stream_codes, minlength=len(firsts))
+        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        versions = np.empty(self.count, dtype=np.int64)
+        versions[order] = np.arange(self.count) - starts
+        return versions + firsts[self.stream_codes]
+
+    @cached_property
+    def last_versions(self) -> dict[str, int]:
+        """Each stream's version after the commit."""
+        sizes = np.bincount(self.stream_codes, minlength=len(self.body["streams"])).tolist()
+        return {stream: version + n - 1 for (stream, version), n in zip(self.body["streams"], sizes, strict=True)}
+
+    @cached_property
+    def shapes(self) -> list[Shape]:
+        codes = self.shape_codes
+        order = np.argsort(codes, kind="stable")
+        rows = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self.body["shapes"])))[:-1])
+        return [Shape(*shape, at) for shape, at in zip(self.body["shapes"], rows, strict=True)]
+
+    @cached_property
+    def id_bytes(self) -> npt.NDArray[np.uint8]:
+        """One row of 16 bytes an event."""
+        rows = ids.id_bytes(self.body["key"], self.positions, self.times)
+        at, texts = self.body.get("ids", ([], []))
+        for i, text in zip(at, texts, strict=True):
+            rows[i] = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
+        return rows
+
+    @property
+    def occurred_us(self) -> dict[int, int]:
+        """occurred_at by row, where it was given."""
+        return dict(zip(*self.body.get("occurred", ([], [])), strict=True))
+
+    @property
+    def metadata(self) -> dict[int, dict[str, Any]]:
+        """Metadata by row, where there is any; rows with equal metadata share one object."""
+        at, codes, objects = self.body.get("metadata", ([], [], []))
+        return {i: objects[code] for i, code in zip(at, codes, strict=True)}
+
+
+def decode(record: bytes) -> Commit:
+    """Read a record; raises `RecordError` for bytes that are none, or of a newer format."""
+    if len(record) < _HEAD.size or record[:2] != b"EK":
+        raise RecordError(f"{len(record)} bytes that begin with {record[:8]!r} are no commit of an event store")
+    _, version, flags, store, previous = _HEAD.unpack_from(record)
+    if version != FORMAT:
+        raise RecordError(
+            f"a commit in record format {version}, and this version of the kit reads {FORMAT}; update the kit"
+        )
+    try:
+        text = record[_HEAD.size :]
+        body = from_json(zlib.decompress(text) if flags & _COMPRESSED else text)
+        commit = Commit(uuid.UUID(bytes=store), previous, body)
+        _check(commit)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, zlib.error) as error:
+        raise RecordError(f"a damaged commit: {type(error).__name__}: {error}") from None
+    return commit
+
+
+def _check(commit: Commit) -> None:
+    """The little that every reader relies on."""
+    if len(commit.times) != commit.count or len(commit.stream_codes) != commit.count or commit.count < 1:
+        raise ValueError("its columns differ in length")
+    if len(commit.shape_codes) != commit.count or any(
+        len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns
+    ):
+        raise ValueError("its shapes differ in length")
+
+
+def digest(record: bytes) -> bytes:
+    """The hash by which the next commit names this one."""
+    return sha256(record).digest()

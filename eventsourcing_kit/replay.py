@@ -1,0 +1,163 @@
+"""Folding a projection over the log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from eventsourcing_kit.errors import ProjectionError
+from eventsourcing_kit.projection import GONE, STREAM
+from eventsourcing_kit.read import data_of, recorded
+from eventsourcing_kit.schema import paused_gc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from eventsourcing_kit.log import Log
+    from eventsourcing_kit.projection import Handler, Projection
+    from eventsourcing_kit.read import Selection
+    from eventsourcing_kit.record import Commit
+
+
+class Every:
+    """The key filter that lets every key pass; None is a key like any other."""
+
+    def __repr__(self) -> str:
+        return "every key"
+
+
+EVERY = Every()
+
+
+class Fact(NamedTuple):
+    """One event on its way through a fold; `record` is None where no handler asks for it."""
+
+    position: int
+    us: int
+    type: str
+    stream: str
+    data: Any
+    record: Any
+
+
+class Steps:
+    """The states that a fold passed through, as columns: one entry a handled event and key."""
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = []
+        self.positions: list[int] = []
+        self.us: list[int] = []
+        self.types: list[str] = []
+        self.states: list[Any] = []
+
+    def add(self, fact: Fact, key: Any, state: Any) -> None:
+        self.keys.append(key)
+        self.positions.append(fact.position)
+        self.us.append(fact.us)
+        self.types.append(fact.type)
+        self.states.append(state)
+
+
+def facts(projection: Projection, log: Log, selection: Selection) -> Iterator[Fact]:
+    """The selected events, with no more objects built than the projection's handlers need."""
+    needs_record = any(handler.needs_record for handler in projection.every_handler)
+    for commit, rows in selection.chunks(log):
+        yield from _facts(commit, rows, needs_record)
+
+
+def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterator[Fact]:
+    types = [shape[0] for shape in commit.body["shapes"]]
+    streams = commit.streams
+    records: list[Any] = list(recorded(commit, rows)) if needs_record else [None] * len(rows)
+    data = [record.data for record in records] if needs_record else data_of(commit, rows)
+    return map(
+        Fact._make,
+        zip(
+            commit.positions[rows].tolist(),
+            commit.times[rows].tolist(),
+            [types[code] for code in commit.shape_codes[rows].tolist()],
+            [streams[code] for code in commit.stream_codes[rows].tolist()],
+            data,
+            records,
+            strict=True,
+        ),
+    )
+
+
+def fold(
+    projection: Projection, log: Log, selection: Selection, *, only: Any = EVERY, steps: Steps | None = None
+) -> dict[Any, Any]:
+    """The state of each key; every state on the way goes into `steps`."""
+    states: dict[Any, Any] = {}
+    handlers, initial = projection.handlers, projection.initial
+    with paused_gc():
+        for fact in facts(projection, log, selection):
+            taken: list[Any] = []
+            for handler in handlers[fact.type]:
+                key = _key(handler, fact)
+                if (key is None and handler.key is not None) or (only is not EVERY and key != only):
+                    continue
+                before = states[key] if key in states else initial()
+                after = _apply(handler, fact, before)
+                if after is GONE:
+                    states.pop(key, None)
+                else:
+                    states[key] = after
+                if steps is not None:
+                    _step(steps, fact, key, after, taken)
+    return states
+
+
+def _step(steps: Steps, fact: Fact, key: Any, state: Any, taken: list[Any]) -> None:
+    """One entry an event and key, also where two handlers of one event touch the same key."""
+    if key in taken:
+        steps.states[taken.index(key) - len(taken)] = state
+    else:
+        taken.append(key)
+        steps.add(fact, key, state)
+
+
+def _apply(handler: Handler, fact: Fact, state: Any) -> Any:
+    try:
+        if handler.takes_record:
+            after = handler.function(state, fact.data, fact.record)
+        else:
+            after = handler.function(state, fact.data)
+    except Exception as error:
+        raise ProjectionError(
+            f"the handler {handler.where} failed at position {fact.position} on {_shown(fact)}: "
+            f"{type(error).__name__}: {error}; the state before was {state!r}"
+        ) from error
+    if after is None:
+        raise ProjectionError(
+            f"the handler {handler.where} returned None at position {fact.position} on {_shown(fact)}; "
+            f"return the new state (or ek.GONE to end the key); the state before was {state!r}"
+        )
+    return after
+
+
+def _key(handler: Handler, fact: Fact) -> Any:
+    key = handler.key
+    if key is STREAM:
+        return fact.stream
+    if key is None:
+        return None
+    try:
+        if not isinstance(key, str):
+            found = key(fact.record)  # type: ignore[operator]
+        elif isinstance(fact.data, dict):
+            found = fact.data[key]
+        else:
+            found = getattr(fact.data, key)
+        hash(found)
+    except Exception as error:
+        raise ProjectionError(
+            f"the key {key!r} of the handler {handler.where} failed at position {fact.position} on {_shown(fact)}: "
+            f"{type(error).__name__}: {error}; a function of the RecordedEvent may return None to pass an event over"
+        ) from error
+    return found
+
+
+def _shown(fact: Fact) -> str:
+    return f"{fact.type} of {fact.stream!r} ({fact.data!r})"

@@ -1,0 +1,227 @@
+"""Event types: the process-wide registry, and data on its way to plain JSON and back.
+
+Strict to write, tolerant to read: what would read back different is refused at the append; when read, new fields take
+their defaults and fields that the class no longer has are ignored. The log is never rewritten.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from eventsourcing_kit.errors import InputError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NAME_BYTES = 1024
+DEPTH = 128
+_PLAIN = (int, str, float, bool)
+
+
+class Schema:
+    """One registered event type: its name, schema version and class."""
+
+    def __init__(self, cls: type[BaseModel], name: str, version: int) -> None:
+        self.cls, self.name, self.version = cls, name, version
+        self._rows: TypeAdapter[list[Any]] | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        """The class's field names, in their order."""
+        return list(self.cls.model_fields)
+
+    def from_rows(self, rows: Sequence[dict[str, Any]], *, strict_fields: bool = False) -> list[Any]:
+        """Event objects of plain JSON rows; raises pydantic's ValidationError, whose first `loc` is the row.
+
+        Unknown fields are ignored, unless `strict_fields` leaves them to the class.
+        """
+        if self._rows is None:
+            self._rows = TypeAdapter(list[self.cls])  # type: ignore[name-defined]
+        extra = None if strict_fields or self.cls.model_config.get("extra") == "allow" else "ignore"
+        with paused_gc():
+            return self._rows.validate_json(to_json(rows), extra=extra, by_name=True, by_alias=True)  # type: ignore[arg-type]
+
+    def is_plain(self, field: str, values: list[Any]) -> bool:
+        """Whether the stored values of a field are, without a look at the class's code, the values of its objects."""
+        info = self.cls.model_fields.get(field)
+        if info is None or info.metadata or info.annotation not in _PLAIN or self._has_code:
+            return False
+        return set(map(type, values)) <= {info.annotation}
+
+    @property
+    def _has_code(self) -> bool:
+        found = self.cls.__pydantic_decorators__
+        custom = found.validators or found.field_validators or found.root_validators or found.model_validators
+        return bool(custom) or self.cls.__init__ is not BaseModel.__init__ or "model_post_init" in self.cls.__dict__
+
+
+_registry: dict[str, Schema] = {}
+
+
+def register(cls: type[BaseModel], name: str, version: int) -> Schema:
+    """Make `cls` the class of the event type `name`; the newest definition counts, so cells can be run again."""
+    check_name(name, "an event type")
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise InputError(f"the schema version of {name!r} must be a whole number from 1, not {version!r}")
+    _registry[name] = schema = Schema(cls, name, version)
+    return schema
+
+
+def registered(name: str) -> Schema | None:
+    """The schema of an event type, or None where no class is registered for it."""
+    return _registry.get(name)
+
+
+def check_name(name: object, what: str) -> str:
+    """`name`, if it can name a stream or a type; `what` says which in the error."""
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{what} is named by text that is not empty, not by {name!r}")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise InputError(f"{what}'s name {name!r} has a lone surrogate, which no text can hold; remove it") from None
+    if size > NAME_BYTES:
+        raise InputError(f"{what}'s name {name[:40]!r}… takes {size} bytes; {NAME_BYTES} is the most, so shorten it")
+    return name
+
+
+def plain_json(value: Any, where: str, depth: int = 0) -> Any:
+    """A copy of `value`, if it is plain JSON and reads back equal; `where` names the place in the error."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _plain_text(value, where)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"{where} is {value!r}, which JSON cannot hold; leave the field out, or use None")
+        return float(value)
+    if depth > DEPTH:
+        raise InputError(f"{where} is nested deeper than {DEPTH} levels; store it flatter, or as text")
+    if isinstance(value, list):
+        return [plain_json(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {_plain_key(k, where): plain_json(item, f"{where}.{k}", depth + 1) for k, item in value.items()}
+    raise InputError(
+        f"{where} is {value!r} of type {type(value).__name__}, which would not read back equal from plain JSON; "
+        "convert it, or give the event a class (class X(ek.Event)) with a typed field"
+    )
+
+
+def _plain_text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where} is {value!r}, which has a lone surrogate; remove it") from None
+    return str(value)
+
+
+def _plain_key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise InputError(f"{where} has the key {key!r}; the keys of plain JSON are text, so write {str(key)!r}")
+    return _plain_text(key, f"a key of {where}")
+
+
+def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
+    """The plain JSON of events of one class; refuses, naming event, field and value, what would read back different."""
+    rows = [_dump(event) for event in events]
+    try:
+        back = schema.from_rows(rows)
+    except (ValidationError, ValueError):
+        back = [None] * len(rows)
+    for event, row, copy in zip(events, rows, back, strict=True):
+        if copy is None or copy.__dict__ != event.__dict__ or copy.__pydantic_extra__ != event.__pydantic_extra__:
+            _refuse(schema, event, row)
+    return rows
+
+
+def _dump(event: BaseModel) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = event.model_dump(mode="json", exclude_computed_fields=True)
+        to_json(row)
+    except ValueError as error:  # pydantic's serialisation errors, lone surrogates and circular references among them
+        field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
+        raise InputError(
+            f"{type(event).__name__}.{field} is {getattr(event, field, None)!r}, which cannot be stored: {error}"
+        ) from None
+    return {name: _in_order(getattr(event, name, None), value) for name, value in row.items()}
+
+
+def _can_dump(event: BaseModel, field: str) -> bool:
+    try:
+        to_json(event.model_dump(mode="json", include={field}))
+    except ValueError:
+        return False
+    return True
+
+
+def _in_order(value: Any, dumped: Any) -> Any:
+    """Sets iterate in another order in every process; sorted, the same event gives the same bytes."""
+    if isinstance(value, (set, frozenset)) and isinstance(dumped, list):
+        return sorted(dumped, key=to_json)
+    return dumped
+
+
+def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
+    try:
+        copy = schema.from_rows([row])[0]
+        wrong = next((f for f, v in event.__dict__.items() if getattr(copy, f, None) != v), "?")
+        instead = f"would read back as {getattr(copy, wrong, None)!r}"
+    except (ValidationError, ValueError) as error:
+        details = error.errors() if isinstance(error, ValidationError) else []
+        wrong = str(details[0]["loc"][1]) if details and len(details[0]["loc"]) > 1 else "?"
+        instead = f"would not read back ({details[0]['msg'] if details else error})"
+    raise InputError(
+        f"{schema.name}.{wrong} is {getattr(event, wrong, None)!r}, which {instead}; "
+        "give the field a type that keeps it (NaN and infinities are never kept)"
+    )
+
+
+def from_columns(name: str, fields: list[str], columns: list[list[Any]], positions: Sequence[int]) -> list[Any]:
+    """The data of stored events of one shape: event objects where the type is registered, else dicts."""
+    rows = [dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)]
+    rows = rows or [{} for _ in positions]
+    schema = registered(name)
+    if schema is None:
+        return rows
+    try:
+        return schema.from_rows(rows)
+    except ValidationError as error:
+        raise _misfit(schema, error, rows, positions) from error
+
+
+def _misfit(
+    schema: Schema, error: ValidationError, rows: list[dict[str, Any]], positions: Sequence[int]
+) -> SchemaError:
+    first = error.errors()[0]
+    at, *path = first["loc"]
+    field = ".".join(map(str, path)) or "?"
+    value = "" if first["type"] == "missing" else f" (stored: {first['input']!r})"
+    return SchemaError(
+        f"the event at position {positions[int(at)]} does not fit the class {schema.cls.__name__} of its type {schema.name!r}: "
+        f"field {field!r}: {first['msg']}{value}; give the field a default or a type that fits in the class"
+    )
+
+
+def copy_json(value: Any) -> Any:
+    """A deep copy of plain JSON."""
+    return from_json(to_json(value))
+
+
+@contextmanager
+def paused_gc() -> Iterator[None]:
+    """Bulk work makes many objects and no cycles: the collector's walks over them would take more time than the work."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,300 @@
+"""The only module that talks to SlateDB: sorted bytes in, sorted bytes out, all of it synchronous.
+
+SlateDB's Python binding is asyncio only. A notebook already runs a loop and a hop through one costs more than the
+write itself, so a call here drives the binding's coroutine by hand: it needs nothing of asyncio but a future.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import struct
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import slatedb.uniffi as slate
+from slatedb.uniffi._slatedb_uniffi import slatedb as binding
+
+from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+T = TypeVar("T")
+SCAN_ROWS = 1000
+_OPEN_SECONDS = 10.0
+_DB = "log"
+
+
+# -- driving a coroutine of the binding without an event loop ---------------------------------------------------------
+
+
+class _Future:
+    """The little of an asyncio future that the binding uses."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.code: int | None = None
+
+    def cancelled(self) -> bool:
+        return False
+
+    def set_result(self, code: int) -> None:
+        self.code = code
+        self.lock.release()
+
+    def __await__(self) -> Iterator[_Future]:
+        if self.code is None:
+            yield self
+        return self.code  # type: ignore[return-value]  # a generator's return value, which Iterator can't express
+
+
+class _Loop:
+    """The little of an asyncio loop that the binding uses."""
+
+    create_future = staticmethod(_Future)
+
+    @staticmethod
+    def call_soon_threadsafe(fn: Callable[..., object], *args: object) -> None:
+        fn(*args)
+
+
+_driving = threading.local()
+_asyncio_loop = binding._uniffi_get_event_loop
+
+
+def _event_loop() -> object:
+    return _Loop if getattr(_driving, "on", False) else _asyncio_loop()
+
+
+binding._uniffi_get_event_loop = _event_loop
+
+
+def _drive(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    _driving.on = True
+    coroutine = make()
+    try:
+        while True:
+            coroutine.send(None).lock.acquire()
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        _driving.on = False
+        coroutine.close()
+
+
+class _Errand:
+    """One piece of work for another thread, and its outcome."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.work = work
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.done.set()
+
+
+class _Worker:
+    """A daemon thread that runs errands in turn, for the main thread's calls.
+
+    Ctrl-C lands in the main thread; inside the binding's callback it would be swallowed and the call never end.
+    """
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[_Errand] = SimpleQueue()
+        threading.Thread(target=self._loop, name="eventsourcing-kit-reads", daemon=True).start()
+
+    def _loop(self) -> None:
+        while True:
+            self.queue.get().run()
+
+    def call(self, work: Callable[[], Any], seconds: float | None = None) -> Any:
+        errand = _Errand(work)
+        self.queue.put(errand)
+        if not errand.done.wait(seconds):
+            raise TimeoutError
+        if errand.error is not None:
+            raise errand.error
+        return errand.result
+
+
+_worker: _Worker | None = None
+_worker_lock = threading.Lock()
+
+
+def _call(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    global _worker
+    if threading.current_thread() is not threading.main_thread():
+        return _drive(make)
+    with _worker_lock:
+        _worker = _worker or _Worker()
+    result: T = _worker.call(lambda: _drive(make))
+    return result
+
+
+# -- a known defect of the binding: it copies bytes one by one --------------------------------------------------------
+
+
+def _copy_bytes_at_once() -> None:
+    """Backport of uniffi 0.32 (mozilla/uniffi-rs #2824, #2956); does nothing once the binding ships it."""
+    builder = binding._UniffiRustBufferBuilder
+    fields = [name for name, _ in binding._UniffiRustBuffer._fields_]
+    if "enumerate" not in builder.write.__code__.co_names or fields != ["capacity", "len", "data"]:
+        return
+
+    def write(self: Any, value: bytes) -> None:
+        size = len(value)
+        rbuf = self.rbuf
+        if rbuf.len + size > rbuf.capacity:
+            rbuf = self.rbuf = binding._UniffiRustBuffer.reserve(rbuf, size)
+        ctypes.memmove(ctypes.addressof(rbuf.data.contents) + rbuf.len, bytes(value), size)
+        rbuf.len += size
+
+    def pack_into(self: Any, size: int, layout: str, value: object) -> None:
+        write(self, struct.pack(layout, value))
+
+    builder.write, builder._pack_into = write, pack_into
+
+
+_copy_bytes_at_once()
+
+
+# -- the table --------------------------------------------------------------------------------------------------------
+
+
+def _settings() -> Any:
+    settings = slate.Settings.default()
+    settings.set("flush_interval", "null")  # the log flushes each commit itself: nothing is flushed behind its back
+    # Each WAL file takes a disk block until it is collected; SlateDB's own ten minutes would keep 60,000 of them.
+    settings.set("garbage_collector_options.wal_options.interval", json.dumps("60s"))
+    settings.set("garbage_collector_options.wal_options.min_age", json.dumps("60s"))
+    return settings
+
+
+def _object_store(folder: str | None) -> Any:
+    if folder is None:
+        return slate.ObjectStore.resolve("memory:///")
+    builder = slate.ObjectStoreBuilder(slate.ObjectStoreType.LOCAL)
+    builder.with_config("local_path", folder)
+    return builder.build()
+
+
+def _range(start: bytes, end: bytes) -> Any:
+    return slate.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False)
+
+
+def _options(descending: bool, ahead: int) -> Any:
+    return slate.ScanOptions(
+        durability_filter=slate.DurabilityLevel.MEMORY,
+        dirty=False,
+        read_ahead_bytes=ahead,
+        cache_blocks=True,
+        max_fetch_tasks=4 if ahead > 1 else 1,
+        order=slate.IterationOrder.DESCENDING if descending else slate.IterationOrder.ASCENDING,
+    )
+
+
+class Table:
+    """Rows of bytes, sorted by key, in memory (`folder=None`) or in a folder. Writable, or a reader's moving view."""
+
+    def __init__(self, folder: str | None, *, read_only: bool = False) -> None:
+        self.read_only = read_only
+        self._open = True
+        self._db: Any = _open(folder, read_only)
+
+    def write(self, rows: list[tuple[bytes, bytes]], *, flush: bool) -> None:
+        """Store all rows or none; with `flush`, return when they are in the object store."""
+        batch = slate.WriteBatch()
+        for key, value in rows:
+            batch.put(key, value)
+        self._call(lambda: self._db.write(batch))
+        if flush:
+            self._call(lambda: self._db.flush())
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value at `key`, or None."""
+        value: bytes | None = self._call(lambda: self._db.get(key))
+        return value
+
+    def scan(
+        self, start: bytes, end: bytes, *, descending: bool = False, ahead: int = 1 << 20, rows: int = SCAN_ROWS
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The rows from `start` up to but excluding `end`, fetched `rows` at a time."""
+        if start >= end:
+            return
+        cursor = self._call(lambda: self._db.scan_with_options(_range(start, end), _options(descending, ahead)))
+        while True:
+            batch = self._call(lambda: cursor.next_batch(rows))
+            for row in batch:
+                yield row.key, row.value
+            if len(batch) < rows:
+                return
+
+    def one(self, start: bytes, end: bytes, *, descending: bool = False) -> tuple[bytes, bytes] | None:
+        """The first row of a scan, or None."""
+        return next(self.scan(start, end, descending=descending, ahead=1, rows=1), None)
+
+    def is_fenced(self) -> bool:
+        """Whether another writer has opened the table, as far as this one has noticed."""
+        return self._open and not self.read_only and self._db.status().close_reason is not None
+
+    def close(self) -> None:
+        """Close it; quiet where another writer has closed it already."""
+        if self._open:
+            self._open = False
+            with contextlib.suppress(slate.Error):
+                _call(lambda: self._db.shutdown())
+
+    def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if not self._open:
+            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+        try:
+            return _call(make)
+        except slate.Error as error:
+            raise _translated(error) from error
+
+
+def _open(folder: str | None, read_only: bool) -> Any:
+    store = _object_store(folder)
+    if read_only:
+        builder = slate.DbReaderBuilder(_DB, store)
+        builder.with_reader_mode(slate.ReaderMode.FOLLOW_LATEST())
+        builder.with_options(
+            slate.ReaderOptions(
+                manifest_poll_interval_ms=3_600_000, checkpoint_lifetime_ms=600_000, max_memtable_bytes=64 << 20,
+                skip_wal_replay=False,
+            )
+        )  # fmt: skip
+    else:
+        builder = slate.DbBuilder(_DB, store)
+        builder.with_settings(_settings())
+    try:
+        return _Worker().call(lambda: _drive(builder.build), _OPEN_SECONDS)
+    except slate.Error as error:
+        raise _translated(error) from error
+    except TimeoutError:
+        raise StorageError(
+            f"the storage did not answer within {_OPEN_SECONDS:.0f} s; check that {folder!r} can be written and has space"
+        ) from None
+
+
+def _translated(error: Any) -> Exception:
+    if isinstance(error, slate.Error.Closed):
+        if getattr(error, "reason", None) == slate.CloseReason.FENCED:
+            return SupersededError(
+                "another writer opened the store, so this one writes no more; reading still works, "
+                "and EventStore(…) makes this process the writer again"
+            )
+        return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
+    return StorageError(f"the storage failed: {error}")

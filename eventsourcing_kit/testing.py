@@ -1,0 +1,156 @@
+"""For lessons and tests: a clock that repeats itself, exercises that answer back, a guard over notebooks."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.moment import aware_us, from_us
+from eventsourcing_kit.notebook_check import check_notebook
+
+__all__ = ["Clock", "Exercise", "Verdict", "check_notebook", "clock", "exercise"]
+
+_MICROSECOND = timedelta(microseconds=1)
+_UNITS_US = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
+_STEP = re.compile(rf"([0-9]+) ?({'|'.join(_UNITS_US)})")
+_START_CURE = "write a time with its offset, for example '2026-01-05T09:00:00Z'"
+_STEP_CURE = "write a number and d, h, min, s, ms or us, for example '1min', or a timedelta"
+
+
+def clock(start: str | datetime, step: str | timedelta = "1min") -> Clock:
+    """A clock for lessons and tests: the first call gives `start`, each further call one step more.
+
+    >>> now = clock("2026-01-05T09:00:00Z", step="1min")
+    >>> print(now(), now(), sep=" | ")
+    2026-01-05 09:00:00+00:00 | 2026-01-05 09:01:00+00:00
+
+    `step` is text ("1d", "1h", "1min", "5s", "250ms", "10us") or a timedelta, and above zero.
+    """
+    return Clock(_start_us(start), _step_us(step))
+
+
+class Clock:
+    """What `clock` returns: called, it gives an aware datetime in UTC. Threads may share one."""
+
+    def __init__(self, start_us: int, step_us: int) -> None:
+        self._start_us, self._step_us = start_us, step_us
+        self._ticks = itertools.count(start_us, step_us)
+
+    def __call__(self) -> datetime:
+        """The next time."""
+        try:
+            return from_us(next(self._ticks))
+        except OverflowError:
+            raise InputError(f"{self!r} ran past the year 9999; take smaller steps") from None
+
+    def __repr__(self) -> str:
+        start = from_us(self._start_us).isoformat().replace("+00:00", "Z")
+        return f"clock({start!r}, step={_step_text(self._step_us)!r})"
+
+
+def _start_us(start: object) -> int:
+    if isinstance(start, str):
+        try:
+            start = datetime.fromisoformat(start)
+        except ValueError:
+            raise InputError(f"a clock cannot start at {start!r}; {_START_CURE}") from None
+    try:
+        return aware_us(start, "a clock's start")
+    except InputError as error:
+        raise InputError(f"{error}; {_START_CURE}") from None
+
+
+def _step_us(step: object) -> int:
+    if isinstance(step, timedelta):
+        us = step // _MICROSECOND
+    elif isinstance(step, str) and (match := _STEP.fullmatch(step)):
+        us = int(match[1]) * _UNITS_US[match[2]]
+    else:
+        raise InputError(f"a clock cannot take steps of {step!r}; {_STEP_CURE}")
+    if us <= 0:
+        raise InputError(f"a clock's step must be at least one microsecond, not {step!r}; {_STEP_CURE}")
+    return us
+
+
+def _step_text(us: int) -> str:
+    unit = next(unit for unit, length in _UNITS_US.items() if us % length == 0)
+    return f"{us // _UNITS_US[unit]}{unit}"
+
+
+def exercise(*steps: tuple[Callable[[Any], object], str], right: str) -> Exercise:
+    """An exercise that answers back: a function from an answer to a `Verdict`.
+
+    Each step is a requirement and the hint for an answer that misses it. They are tried in order, so put
+    the particular mistake before the general one; `right` is said when all hold. A requirement that raises
+    is missed.
+
+    >>> check = exercise(
+    ...     (lambda answer: answer != 130, "you added what was withdrawn"),
+    ...     (lambda answer: answer == 70, "add what went in, subtract what went out"),
+    ...     right="a balance is what its events add up to",
+    ... )
+
+    In a notebook the learner meets `answer = ...` and `check(answer)`, which runs as it is:
+
+    >>> answer = ...
+    >>> check(answer)
+    not answered yet
+    >>> check(130)
+    not yet: you added what was withdrawn
+    >>> check(70)
+    right: a balance is what its events add up to
+    """
+    if not steps:
+        raise InputError("an exercise needs at least one step; write (requirement, hint): a function and a text")
+    for step in steps:
+        if not _is_step(step):
+            raise InputError(f"{step!r} is no step; write (requirement, hint): a function and a text")
+    return Exercise(steps, right)
+
+
+def _is_step(step: object) -> bool:
+    return isinstance(step, tuple) and len(step) == 2 and callable(step[0]) and isinstance(step[1], str)
+
+
+class Exercise:
+    """What `exercise` returns: call it with an answer, it gives a `Verdict`."""
+
+    def __init__(self, steps: tuple[tuple[Callable[[Any], object], str], ...], right: str) -> None:
+        self._steps, self._right = steps, right
+
+    def __call__(self, answer: object) -> Verdict:
+        """The verdict on an answer; `...` is none yet."""
+        if answer is ...:
+            return Verdict("not answered yet")
+        missed = (hint for requirement, hint in self._steps if not _holds(requirement, answer))
+        hint = next(missed, None)
+        return Verdict(f"right: {self._right}") if hint is None else Verdict(f"not yet: {hint}")
+
+    def __repr__(self) -> str:
+        return f"exercise({len(self._steps)} steps)"
+
+
+def _holds(requirement: Callable[[Any], object], answer: object) -> bool:
+    try:
+        return bool(requirement(answer))
+    except Exception:  # an answer of the wrong kind may raise anything: a miss, not a crash
+        return False
+
+
+class Verdict:
+    """What an exercise says of an answer: "not answered yet", "right: …" or "not yet: …"."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        head, colon, rest = self._text.partition(":")
+        return f"<b>{escape(head + colon)}</b>{escape(rest)}"

@@ -1,0 +1,1 @@
+"""The notebooks' exercises: `NAME.py` holds the answers to `notebooks/NAME.ipynb`, `answers` puts them in."""

@@ -1,0 +1,1 @@
+"""What runs the notebooks: `save` re-executes and saves them, `execution` is how one is run."""

@@ -1,0 +1,289 @@
+"""What the three charts hold, without a browser: data, notes, errors, and that they compile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import pytest
+import vl_convert
+
+from eventsourcing_kit import charts, renderer
+from eventsourcing_kit.errors import InputError
+
+START = pd.Timestamp("2026-01-05T09:00:00Z")
+
+
+def log(rows: int = 12, streams: int = 3) -> pd.DataFrame:
+    """A log as `store.read().df()` gives it: one deposit a minute, in turn to each account."""
+    frame = pd.DataFrame(
+        {
+            "id": pd.Series([str(n) for n in range(rows)], dtype="string"),
+            "stream": pd.Series([f"account-{n % streams + 1}" for n in range(rows)], dtype="string"),
+            "version": pd.Series([n // streams + 1 for n in range(rows)], dtype="Int64"),
+            "position": pd.Series(range(1, rows + 1), dtype="Int64"),
+            "type": pd.Series(["Opened" if n < streams else "Deposited" for n in range(rows)], dtype="string"),
+            "schema_version": pd.Series([1] * rows, dtype="Int64"),
+            "recorded_at": [START + pd.Timedelta(minutes=n) for n in range(rows)],
+            "occurred_at": pd.Series([None] * rows, dtype="datetime64[us, UTC]"),
+            "metadata": pd.Series([{} for _ in range(rows)], dtype=object),
+            "amount": pd.Series([pd.NA if n < streams else n for n in range(rows)], dtype="Int64"),
+        }
+    )
+    return frame.astype({"recorded_at": "datetime64[us, UTC]"})
+
+
+def history(rows: int = 12, keys: int = 3, gone: int | None = None) -> pd.DataFrame:
+    """A history as `history.df()` gives it; the event at position `gone` ends its key."""
+    frame = log(rows, keys)[["stream", "position", "type", "recorded_at"]]
+    frame.columns = pd.Index(["key", "position", "type", "valid_from"])
+    following = frame.groupby("key")["valid_from"].shift(-1)
+    state = pd.Series(range(rows), dtype="Int64") * 10
+    ended = frame["position"] == gone
+    frame["valid_to"] = following.where(~ended, frame["valid_from"])
+    frame["state"] = state.mask(ended)
+    return frame
+
+
+def datasets(chart: Any) -> list[list[dict[str, Any]]]:
+    return list(chart.to_dict()["datasets"].values())
+
+
+def rows_of(chart: Any) -> list[dict[str, Any]]:
+    """The one dataset of a chart."""
+    (rows,) = datasets(chart)
+    return rows
+
+
+def compile_everywhere(chart: Any) -> None:
+    spec = chart.to_dict()
+    json.dumps(spec, allow_nan=False)
+    for version in ("5.8", "6.1", "6.4"):
+        vl_convert.vegalite_to_vega(spec, vl_version=version)
+
+
+def all_three(rows: int = 12, keys: int = 3) -> list[Any]:
+    past = history(rows, keys)
+    return [charts.timeline(log(rows, keys)), charts.evolution(past, "state"), charts.scrubber(past)]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 12])
+def test_they_compile_at_both_majors_of_vega_lite(rows: int) -> None:
+    """Empty, with one event, and with some."""
+    for chart in all_three(rows):
+        compile_everywhere(chart)
+
+
+def test_they_draw_in_every_size_without_an_error() -> None:
+    """Many events and many lanes leave few marks, a note, and room for further changes."""
+    timeline, evolution, scrubber = all_three(rows=30_000, keys=1_500)
+    for chart in (timeline.properties(width=900), evolution.properties(width=900), scrubber):
+        compile_everywhere(chart)
+        assert all(len(rows) <= 2_100 for rows in datasets(chart))
+    assert timeline.to_dict()["title"]["subtitle"] == ["30 of 1,500 streams, those with the most events"]
+    assert "10 of 1,500 keys" in evolution.to_dict()["title"]["subtitle"][0]
+    assert "20 of 1,500 keys" in scrubber.to_dict()["title"]["subtitle"][0]
+
+
+def test_a_long_log_in_few_lanes_is_sampled_evenly() -> None:
+    chart = charts.timeline(log(10_000))
+    assert chart.to_dict()["title"]["subtitle"] == ["2,000 of 10,000 events, evenly sampled"]
+    assert pd.Series([row["lane"] for row in rows_of(chart)]).value_counts().between(660, 670).all()
+
+
+def test_an_evolution_thinned_out_keeps_its_peaks() -> None:
+    past = history(10_000, keys=1)
+    past.loc[5_003, "state"] = 10**6
+    chart = charts.evolution(past)
+    assert len(rows_of(chart)) <= 2_010
+    assert 10**6 in [row["value"] for row in rows_of(chart)]
+
+
+def test_a_slider_over_a_long_history_is_exact_at_each_stop() -> None:
+    """Each stop shows each key's last state at or before it, though most rows are left out."""
+    past = history(10_000, keys=7)
+    chart = charts.scrubber(past)
+    bind = chart.to_dict()["params"][0]["bind"]
+    states = pd.DataFrame(next(rows for rows in datasets(chart) if "value" in rows[0]))
+    assert bind["max"] >= 10_000
+    assert bind["step"] > 1
+    for stop in range(bind["min"], bind["max"] + 1, 40 * bind["step"]):
+        shown = states[states["position"] <= stop].groupby("key")["value"].last().to_dict()
+        assert shown == past[past["position"] <= stop].groupby("key")["state"].last().to_dict()
+
+
+def test_a_slider_over_a_short_history_stops_at_every_position() -> None:
+    (asof,) = charts.scrubber(history()).to_dict()["params"]
+    assert asof["name"] == "asof"
+    assert asof["value"] == 12
+    assert (asof["bind"]["min"], asof["bind"]["max"], asof["bind"]["step"]) == (0, 12, 1)
+
+
+def test_the_moments_of_a_slider_name_position_time_and_event() -> None:
+    told = next(rows for rows in datasets(charts.scrubber(history())) if "told" in rows[0])
+    assert told[0]["told"] == "before the first event"
+    assert told[4]["told"] == "position 4 · 2026-01-05 09:03:00 UTC · Deposited · account-1"
+
+
+def test_a_line_ends_where_its_key_ended_and_starts_anew() -> None:
+    """Position 7 ends account-1, position 10 starts it again: between them no line is drawn."""
+    corners = rows_of(charts.evolution(history(12, gone=7)))
+    mine = [row for row in corners if row["key"] == "account-1"]
+    assert [(row["segment"], row["time"][11:16], row["value"], row["event"]) for row in mine] == [
+        (0, "09:00", 0, True),
+        (0, "09:03", 30, True),
+        (0, "09:06", 30, False),  # the end of its validity, not an event
+        (1, "09:09", 90, True),
+        (1, "09:11", 90, False),
+    ]
+
+
+def test_an_ended_key_has_no_bar() -> None:
+    states = next(rows for rows in datasets(charts.scrubber(history(12, gone=7))) if "value" in rows[0])
+    assert next(row["value"] for row in states if row["position"] == 7) is None
+    assert "isValid(datum.value)" in charts.scrubber(history()).to_json()
+
+
+def test_specs_are_the_same_in_every_run_and_name_all_parameters() -> None:
+    for first, second in zip(all_three(), all_three(), strict=True):
+        assert first.to_json() == second.to_json()
+        assert all(not param["name"].startswith("param_") for param in first.to_dict().get("params", []))
+
+
+def test_times_are_utc_for_every_viewer() -> None:
+    """UTC scales, titles that say so, and nothing but text on hover."""
+    for chart in all_three():
+        text = chart.to_json(indent=None)
+        assert '"type": "utc"' in text
+        assert "(UTC)" in text
+        assert '"type": "temporal"' not in text.split('"tooltip"', 1)[1].split("]", 1)[0]
+    assert rows_of(charts.timeline(log()))[0]["when"] == "2026-01-05 09:00:00 UTC"
+
+
+def test_hovering_tells_what_happened() -> None:
+    assert rows_of(charts.timeline(log()))[5]["happened"] == "amount: 5"
+    assert rows_of(charts.timeline(log()))[0]["happened"] == ""
+
+
+def test_events_of_one_lane_and_time_lie_side_by_side() -> None:
+    frame = log(4, streams=1)
+    frame["recorded_at"] = frame["recorded_at"].iloc[0]
+    assert len({row["place"] for row in rows_of(charts.timeline(frame))}) == 4
+
+
+def test_occurred_at_where_there_is_one() -> None:
+    frame = log(2)
+    frame.loc[0, "occurred_at"] = START - pd.Timedelta(days=1)
+    whens = [row["when"] for row in rows_of(charts.timeline(frame, time="occurred_at"))]
+    assert whens == ["2026-01-04 09:00:00 UTC", "2026-01-05 09:01:00 UTC"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Decimal("1.50"), "1.50"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (b"\x01\xff", "01ff"),
+        ({"to": "Oslo", "via": ["Bergen", 2]}, "to: Oslo, via: [Bergen, 2]"),
+        (frozenset({"b", "a"}), "{a, b}"),
+        (pd.Timedelta(minutes=1), "0 days 00:01:00"),
+        (object(), "object"),
+    ],
+)
+def test_values_that_altair_refuses_become_text(value: object, text: str) -> None:
+    frame = log(2).assign(extra=pd.Series([value, None], dtype=object))
+    chart = charts.timeline(frame)
+    assert rows_of(chart)[0]["happened"] == f"extra: {text}"
+    compile_everywhere(chart)
+    past = history(3).assign(state=pd.Series([value, None, value], dtype=object))
+    for chart in (charts.evolution(past), charts.scrubber(past)):
+        compile_everywhere(chart)
+
+
+def test_decimals_and_huge_ints_are_numbers() -> None:
+    past = history(3).assign(state=pd.Series([Decimal("1.5"), 10**400, 2], dtype=object))
+    values = [row["value"] for row in rows_of(charts.evolution(past)) if row["event"]]
+    assert values == [1.5, 2.0]  # 10**400 is beyond every float: no mark
+
+
+def test_states_that_are_text_or_truth_are_drawn_too() -> None:
+    for states in (["open", "shut", "open"], [True, False, True]):
+        past = history(3).assign(state=states)
+        for chart in (charts.evolution(past), charts.scrubber(past)):
+            compile_everywhere(chart)
+
+
+def test_one_state_over_the_whole_log() -> None:
+    past = history(3).assign(key=None)
+    assert {row["key"] for row in rows_of(charts.evolution(past))} == {"the whole log"}
+    compile_everywhere(charts.scrubber(past))
+
+
+def test_a_field_is_chosen_where_none_is_named() -> None:
+    past = history(3).rename(columns={"state": "balance"}).assign(owner="Ada")
+    assert charts.evolution(past).to_dict()["description"] == "evolution of balance: 3 events, 3 keys"
+
+
+def test_a_history_is_taken_as_it_is() -> None:
+    class Projection:
+        name = "balance"
+
+    class History:
+        projection = Projection()
+
+        def df(self) -> pd.DataFrame:
+            return history()
+
+    assert charts.scrubber(History()).to_dict()["title"]["text"] == "balance, as of any moment"  # type: ignore
+
+
+@pytest.mark.parametrize(
+    ("draw", "told"),
+    [
+        (
+            lambda: charts.timeline(log().drop(columns="stream")),
+            "no column 'stream'; the frame's columns are: id",
+        ),
+        (lambda: charts.timeline(log(), color="colour"), "no column 'colour'"),
+        (lambda: charts.evolution(history(), "balance"), "no state column 'balance'; .* are: state"),
+        (lambda: charts.evolution(log(), "amount"), "no column 'key'"),
+        (lambda: charts.scrubber(history(), "type"), "no state column 'type'"),
+        (lambda: charts.timeline("log"), "DataFrame, not str: pass"),
+        (lambda: charts.timeline(log(), max_marks=0), "max_marks is 0; it must be at least 1"),
+        (
+            lambda: charts.timeline(log().assign(recorded_at=log()["recorded_at"].dt.tz_localize(None))),
+            r"'recorded_at' holds datetime64.*pd.to_datetime\(frame\['recorded_at'\], utc=True\)",
+        ),
+    ],
+)
+def test_bad_input_is_named_with_its_cure(draw: Any, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        draw()
+
+
+def test_charts_can_be_put_together_and_changed() -> None:
+    timeline, evolution, scrubber = all_three()
+    compile_everywhere(timeline & evolution)
+    compile_everywhere(timeline & timeline)
+    compile_everywhere(evolution | evolution)
+    compile_everywhere(alt.vconcat(scrubber, evolution))
+    compile_everywhere(timeline.encode(color=alt.value("black")).interactive(name="zoom"))
+    compile_everywhere((timeline & evolution).configure_axis(grid=False))
+
+
+def test_display_is_what_jupyterlab_draws_offline() -> None:
+    bundle = charts.timeline(log())._repr_mimebundle_()
+    assert set(bundle) == {renderer.MEDIA_TYPE, "text/plain"}
+    assert bundle["text/plain"] == "<timeline: 12 events, 3 streams>"
+    assert bundle[renderer.MEDIA_TYPE]["$schema"].endswith("/v5.json")
+
+
+def test_a_renderer_chosen_before_stays() -> None:
+    code = "import altair as alt; alt.renderers.enable('svg'); import eventsourcing_kit.charts as _"
+    subprocess.run([sys.executable, "-c", f"{code}; assert alt.renderers.active == 'svg'"], check=True)

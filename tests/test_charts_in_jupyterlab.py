@@ -1,0 +1,182 @@
+"""The charts as people see them: in JupyterLab, in a browser, with the network off and no kernel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+BROWSER, DRIVER = "chromium", "chromedriver"
+PACKAGES = ["chromium", "chromium-driver"]  # Debian's
+CELLS = [
+    """import pandas as pd
+import eventsourcing_kit.charts as charts
+minutes = pd.Timestamp("2026-01-05T09:00:00Z") + pd.to_timedelta(range(6), unit="min")
+keys = ["account-1", "account-2"] * 3
+log = pd.DataFrame({"stream": keys, "position": range(1, 7), "type": ["Opened"] * 2 + ["Deposited"] * 4,
+                    "recorded_at": minutes, "amount": range(6)})
+history = log.rename(columns={"stream": "key", "recorded_at": "valid_from"}).drop(columns="amount")
+history["valid_to"] = history.groupby("key")["valid_from"].shift(-1)
+history["state"] = [0, 0, 40, 20, 70, 90]""",
+    "charts.timeline(log)",
+    "charts.evolution(history, 'state')",
+    "charts.scrubber(history)",
+]
+# A canvas that holds more than one colour has something drawn on it.
+DRAWN = """
+return [...document.querySelectorAll('.vega-embed canvas')].map(canvas => {
+  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+});"""
+# Of the state bars: how many pixels have the bars' blue in the right third of the canvas.
+BLUE_BARS = """
+const canvas = [...document.querySelectorAll('.vega-embed canvas')].at(-1);
+const from = Math.floor(canvas.width * 0.66);
+const {data} = canvas.getContext('2d').getImageData(from, 0, canvas.width - from, canvas.height);
+let blue = 0;
+for (let i = 0; i < data.length; i += 4)
+  blue += data[i] === 0x3b && data[i + 1] === 0x6e && data[i + 2] === 0xa5;
+return blue;"""
+MOVE_SLIDER = """
+const slider = document.querySelector('.vega-bind input[type=range]');
+slider.value = arguments[0];
+slider.dispatchEvent(new Event('input', {bubbles: true}));
+slider.dispatchEvent(new Event('change', {bubbles: true}));"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a notebook in it that has been executed, its charts among the outputs."""
+    here = tmp_path_factory.mktemp("lab")
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    root = Path(__file__).parent.parent
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(root)}}).execute()
+    nbformat.write(notebook, here / "charts.ipynb")
+    return here
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """A headless browser that reaches this machine and nothing else."""
+    install_browser()
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which(BROWSER) or BROWSER
+    for flag in [
+        *(
+            "headless=new",
+            "no-sandbox",
+            "disable-gpu",
+            "disable-quic",
+            "disable-dev-shm-usage",
+            "no-first-run",
+        ),
+        *("disable-background-networking", "disable-component-update", "disable-sync"),
+        *("host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "window-size=1300,1800"),
+        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ]:
+        options.add_argument(f"--{flag}")
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which(DRIVER)))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab server on the folder, its settings apart from this user's own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {f"JUPYTER{name}": str(folder / f".{name}") for name in ["_CONFIG_DIR", "_DATA_DIR", "_RUNTIME_DIR"]}
+    own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / ".s"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / ".w")}
+    flags = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root", f"--notebook-dir={folder}"]
+    flags += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", "--LabApp.news_url="]
+    flags += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    flags += ["--KernelSpecManager.allowed_kernelspecs={'none'}"]  # so none can be started
+    flags += ["--KernelSpecManager.ensure_native_kernel=False"]
+    command = [sys.executable, "-m", "jupyterlab", *flags]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(command, env={**os.environ, **own}, cwd=folder, stdout=log, stderr=log)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/api", server, folder / "server.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def install_browser() -> None:
+    """Install Debian's Chromium where that is possible, else skip the tests with the reason."""
+    if shutil.which(BROWSER) and shutil.which(DRIVER):
+        return
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        pytest.skip(f"needs {BROWSER} and {DRIVER}: apt-get install {' '.join(PACKAGES)}")
+    done = subprocess.run(["apt-get", "install", "-y", *PACKAGES], capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"could not install {BROWSER}: {done.stderr.strip()[-200:]}")
+
+
+def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the server answers; fail with its log where it doesn't."""
+    for _ in range(300):
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(address, timeout=1)
+            return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def opened(lab: str, browser: webdriver.Chrome) -> webdriver.Chrome:
+    """The browser with the notebook open, all three charts in it."""
+    browser.get(f"{lab}/lab/tree/charts.ipynb?reset")
+    WebDriverWait(browser, 40).until(lambda b: len(b.execute_script(DRAWN)) == 3)
+    return browser
+
+
+def test_the_three_charts_are_drawn(opened: webdriver.Chrome) -> None:
+    """Each canvas holds many colours, and there is no error where a chart should be."""
+    WebDriverWait(opened, 10).until(lambda b: min(b.execute_script(DRAWN)) > 20)
+    outputs = opened.find_elements(By.CSS_SELECTOR, ".jp-OutputArea-output")
+    assert not [output.text for output in outputs if "error" in output.text.lower()]
+
+
+def test_there_is_no_kernel(lab: str, opened: webdriver.Chrome) -> None:
+    """The charts come out of the notebook's file alone."""
+    assert urllib.request.urlopen(f"{lab}/api/kernels", timeout=5).read() == b"[]"
+
+
+def test_the_network_is_off(opened: webdriver.Chrome) -> None:
+    """What is drawn is drawn without it."""
+    failed = "fetch('https://example.com').then(() => 'reached', () => 'off').then(arguments[0])"
+    assert opened.execute_async_script(failed) == "off"
+
+
+def test_the_slider_moves_the_states(opened: webdriver.Chrome) -> None:
+    """The bars grow with the states: none before the first event, 40 and 0, then 70 and 90."""
+    drawn = []
+    for position in (0, 3, 6):
+        opened.execute_script(MOVE_SLIDER, position)
+        time.sleep(0.3)  # a frame or two; an unchanged picture could not be waited for
+        drawn.append(opened.execute_script(BLUE_BARS))
+        shown = opened.find_element(By.CSS_SELECTOR, ".vega-bind").text
+        assert shown.endswith(str(position))
+    assert drawn[0] == 0
+    assert drawn[2] > 3 * drawn[1] > 0

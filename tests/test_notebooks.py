@@ -1,0 +1,148 @@
+"""The notebooks are strict tests, and the gate bites. (nbval runs them itself: addopts in pyproject.toml.)"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from eventsourcing_kit.testing import check_notebook
+from tests.notebooks import execution, save
+
+NOTEBOOKS = execution.all_notebooks()
+CHART = "application/vnd.vegalite.v5+json"
+FOREIGN_PATH = re.compile(r"/(?:home|root|Users|usr|opt)/|site-packages")
+
+
+def test_there_are_notebooks() -> None:
+    """Without any, everything below would pass and mean nothing."""
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_is_fit_to_be_a_test(path: Path) -> None:
+    """The guard that authors have, over our own."""
+    check_notebook(path)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_is_as_make_notebooks_saves_it(path: Path) -> None:
+    """No time stamps, no settings of somebody's editor, no paths of somebody's machine."""
+    saved = path.read_text(encoding="utf-8")
+    assert saved == execution.text(execution.read(path)), "run `make notebooks`"
+    assert not FOREIGN_PATH.search(saved)
+
+
+def _change_frame(notebook: NotebookNode) -> int | None:
+    """Change one value in the first frame shown; returns the code cell's number, as nbval counts."""
+    for number, data in _shown(notebook):
+        value = re.search(r"<td>[^<]*(\d)</td>", data.get("text/html", ""))
+        if value and 'class="dataframe"' in data["text/html"]:
+            html, place = data["text/html"], value.start(1)
+            data["text/html"] = f"{html[:place]}{(int(html[place]) + 1) % 10}{html[place + 1 :]}"
+            return number
+    return None
+
+
+def _change_chart(notebook: NotebookNode) -> int | None:
+    """Change one number in the data of the first chart shown; returns the code cell's number."""
+    for number, data in _shown(notebook):
+        for row in _rows(data.get(CHART, {})):
+            for field, value in row.items():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    row[field] = value + 1
+                    return number
+    return None
+
+
+def _shown(notebook: NotebookNode) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The data of each output, with the number of its code cell."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return ((number, output.get("data", {})) for number, cell in enumerate(code) for output in cell.outputs)
+
+
+def _rows(chart: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of a chart's data, wherever Altair put them."""
+    tables = [chart.get("data", {}).get("values", []), *chart.get("datasets", {}).values()]
+    return [row for table in tables for row in table]
+
+
+@pytest.mark.parametrize("change", [_change_frame, _change_chart])
+def test_the_gate_bites(tmp_path: Path, change: Callable[[NotebookNode], int | None]) -> None:
+    """One changed value in a copy of a notebook, and nbval fails in that cell, and only there."""
+    for path in NOTEBOOKS:
+        notebook = execution.read(path)
+        number = change(notebook)
+        if number is not None:
+            assert _cells_that_fail(tmp_path, path, notebook) == [f"Cell {number}"]
+            return
+    pytest.fail("no notebook shows such an output")
+
+
+def _cells_that_fail(folder: Path, original: Path, changed: NotebookNode) -> list[str]:
+    """What strict nbval says of a changed copy that finds the same data beside it."""
+    copy = folder / "notebooks" / original.name
+    copy.parent.mkdir()
+    nbformat.write(changed, copy)
+    if (data := original.parent.parent / "data").exists():
+        shutil.copytree(data, folder / "data")
+    options = ["--nbval", "--nbval-current-env", "-c", os.devnull, "--rootdir", str(folder)]
+    quiet = ["-p", "no:cacheprovider", "-q", "-rf", "--color=no"]
+    command = [sys.executable, "-m", "pytest", *options, *quiet, str(copy)]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    report = run.stdout
+    assert re.search(r"\d+ (passed|failed)", report), report
+    return re.findall(r"^FAILED .*::(Cell \d+)", report, re.MULTILINE)
+
+
+LESSON = {
+    "stable": "1 + 1",
+    "differs": "import random\nrandom.random()",
+    "writes": "open('left-behind.txt', 'w').close()",
+    "fails": "1 / 0",
+    "is_local": "import datetime\ndatetime.datetime.fromtimestamp(0)",
+}
+
+
+@pytest.mark.parametrize(
+    ("lesson", "said"),
+    [
+        ("stable", "lesson.ipynb: saved; both runs gave the same\n"),
+        ("differs", "TWO RUNS DIFFER"),
+        ("is_local", "TWO RUNS DIFFER"),
+        ("writes", "left-behind.txt was written by a notebook"),
+        ("fails", "ZeroDivisionError"),
+    ],
+)
+def test_save_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str], lesson: str, said: str) -> None:
+    """`make notebooks` saves what gives the same twice, and says so where it doesn't."""
+    path = tmp_path / "lesson.ipynb"
+    cell = nbformat.v4.new_code_cell(LESSON[lesson], id="only")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    before = path.read_bytes()
+    assert save.main([str(path)]) == (lesson != "stable")
+    assert said in capsys.readouterr().out
+    assert (path.read_bytes() == before) == (lesson not in ("stable", "writes"))
+
+
+def test_saving_again_changes_nothing(tmp_path: Path) -> None:
+    """Byte for byte, an error's traceback included; files of this machine are not named in it."""
+    path = tmp_path / "lesson.ipynb"
+    source = "import json\njson.loads('{')"
+    cell = nbformat.v4.new_code_cell(source, id="only", metadata={"tags": ["raises-exception"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    assert save.main([str(path)]) == 0
+    first = path.read_text(encoding="utf-8")
+    assert save.main([str(path)]) == 0
+    assert path.read_text(encoding="utf-8") == first
+    assert "JSONDecodeError" in first
+    assert "json/decoder.py" not in first
