@@ -76,14 +76,15 @@ def _typed(event: NewEvent) -> Event | None:
     if kind is None:
         return None
     try:
-        built: Event = kind.cls.model_validate(_mapping(event))
+        built = kind.cls.model_validate(_mapping(event))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise InputError(
-            f"{event.type}.{field} is {first['input']!r}: {first['msg']}; {event.type} has a class, which its data must fit"
+            f"{event.type}.{field} is {first['input']!r}: {first['msg']}; "
+            f"{event.type} has a class, which its data must fit"
         ) from None
-    return built
+    return built if isinstance(built, Event) else None
 
 
 def _mapping(event: NewEvent) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class Event(BaseModel):
 class NewEvent:
     """An event on its way into the store: a fact with its own id, time or metadata, or a fact without a class.
 
-    `id` (a UUID or its text) makes the append safe to repeat; `occurred_at` is an aware datetime; `metadata` is plain JSON.
+    `id` (a UUID or its text) makes the append safe to repeat; `occurred_at` is an aware datetime; `metadata` is
+    plain JSON.
 
     >>> NewEvent(type="Shipped", data={"to": "Oslo"})
     NewEvent(type='Shipped', data={'to': 'Oslo'})

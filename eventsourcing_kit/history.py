@@ -87,7 +87,7 @@ class History:
     # -- states ------------------------------------------------------------------------------------------------------
 
     def at(self, as_of: Moment) -> Any:
-        """The state of each key as of a moment, equal to `replay(as_of=…)`; the bare state where the projection has one.
+        """The state of each key as of a moment, equal to `replay(as_of=…)`; the bare state where there is one.
 
         Raises `MomentError` for a moment beyond the history's own.
         """
@@ -129,7 +129,8 @@ class History:
 
     def _beyond(self, given: object) -> MomentError:
         return MomentError(
-            f"{given!r} lies beyond position {self.as_of}, up to which this history goes; take a new one: store.history(…)"
+            f"{given!r} lies beyond position {self.as_of}, up to which this history goes; "
+            "take a new one: store.history(…)"
         )
 
     # -- frames ------------------------------------------------------------------------------------------------------

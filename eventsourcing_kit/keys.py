@@ -3,7 +3,7 @@
     c | time of the first event | first position   ->  count, time of the last event, SHA-256 of the record
     i | id                                         ->  position, for supplied ids (others carry their position)
     m                                              ->  the store's id
-    s | stream | last version in the commit        ->  the record where it is small and of one stream, else first position
+    s | stream | last version in the commit        ->  the record, if small and of one stream, else first position
     z | first position                             ->  the record; last, so that a fork can cut the log off at a key
 
 Numbers are big-endian. A stream's name is UTF-8 with each NUL doubled by 0xFF and ends in 00 01, so no name is a prefix

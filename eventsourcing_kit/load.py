@@ -43,6 +43,7 @@ class Columns:
     id: str | None = None
 
     def check(self, frame: object) -> None:
+        """Raise `InputError` where the frame lacks one of the columns."""
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"load takes a pandas DataFrame, not {type(frame).__name__}")
         if not frame.columns.is_unique:
@@ -55,6 +56,7 @@ class Columns:
 
     @property
     def taken(self) -> set[str]:
+        """The columns that are no payload."""
         return {self.stream, self.type, self.recorded_at} | {n for n in (self.occurred_at, self.id) if n is not None}
 
 
@@ -233,7 +235,7 @@ def _held_to(kind: schema.Schema, rows: list[dict[str, Any]], labels: list[Any])
         first = error.errors()[0]
         at, *path = first["loc"]
         raise InputError(
-            f"row {labels[int(at)]!r}, field {'.'.join(map(str, path))!r} is {first['input']!r}, which does not fit the class "
-            f"{kind.cls.__name__} of its type {kind.name!r}: {first['msg']}"
+            f"row {labels[int(at)]!r}, field {'.'.join(map(str, path))!r} is {first['input']!r}, "
+            f"which does not fit the class {kind.cls.__name__} of its type {kind.name!r}: {first['msg']}"
         ) from None
     return schema.dump_all(kind, objects)

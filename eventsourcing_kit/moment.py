@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from eventsourcing_kit.errors import InputError, MomentError
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from eventsourcing_kit.event import RecordedEvent
 
-    Moment = int | datetime | str | uuid.UUID | RecordedEvent
+    Moment: TypeAlias = "int | datetime | str | uuid.UUID | RecordedEvent"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

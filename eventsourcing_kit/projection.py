@@ -47,6 +47,7 @@ class Handler:
 
     @property
     def name(self) -> str:
+        """The function's name."""
         return getattr(self.function, "__qualname__", repr(self.function))
 
     @property
@@ -57,6 +58,7 @@ class Handler:
 
     @property
     def needs_record(self) -> bool:
+        """Whether the `RecordedEvent` must be built for it."""
         return self.takes_record or callable(self.key)
 
     def replaces(self, other: Handler) -> bool:
@@ -71,9 +73,9 @@ def _key_name(key: Key) -> object:
 class Projection:
     """A pure fold from events to states, one state a key; by default a stream is a key.
 
-    `initial` makes a key's first state. `key` is a field of the event, a function of the `RecordedEvent`, or None for one
-    state over the whole log; a key function that returns None passes the event over. Handlers are pure: they return the
-    new state, or `GONE` to end the key.
+    `initial` makes a key's first state. `key` is a field of the event, a function of the `RecordedEvent`, or None for
+    one state over the whole log; a key function that returns None passes the event over. Handlers are pure: they
+    return the new state, or `GONE` to end the key.
 
     >>> import eventsourcing_kit as ek
     >>> shipped = ek.Projection("shipped", initial=lambda: 0)
@@ -121,6 +123,7 @@ class Projection:
 
     @property
     def every_handler(self) -> list[Handler]:
+        """The handlers of all event types."""
         return [handler for handlers in self.handlers.values() for handler in handlers]
 
     def __repr__(self) -> str:

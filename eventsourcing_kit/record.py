@@ -154,36 +154,44 @@ class Commit:
 
     @property
     def first(self) -> int:
+        """The first event's position."""
         return int(self.body["position"])
 
     @property
     def count(self) -> int:
+        """The number of events."""
         return int(self.body["count"])
 
     @property
     def last(self) -> int:
+        """The last event's position."""
         return self.first + self.count - 1
 
     @property
     def streams(self) -> list[str]:
+        """The streams it touches, in order of appearance."""
         return [stream for stream, _ in self.body["streams"]]
 
     @cached_property
     def positions(self) -> Ints:
+        """One position an event."""
         return np.arange(self.first, self.first + self.count, dtype=np.int64)
 
     @cached_property
     def times(self) -> Ints:
+        """recorded_at in microseconds, one an event."""
         if "time" in self.body:
             return np.full(self.count, self.body["time"], dtype=np.int64)
         return np.cumsum(np.array(self.body["times"], dtype=np.int64))
 
     @cached_property
     def stream_codes(self) -> Ints:
+        """One index into `streams` an event."""
         return self._codes("stream")
 
     @cached_property
     def shape_codes(self) -> Ints:
+        """One index into `shapes` an event."""
         return self._codes("shape")
 
     def _codes(self, name: str) -> Ints:
@@ -192,15 +200,17 @@ class Commit:
 
     @cached_property
     def versions(self) -> Ints:
+        """One version an event."""
         firsts = np.array([version for _, version in self.body["streams"]], dtype=np.int64)
         if len(firsts) == 1:
-            return firsts[0] + np.arange(self.count, dtype=np.int64)
+            return np.arange(firsts[0], firsts[0] + self.count, dtype=np.int64)
         order = np.argsort(self.stream_codes, kind="stable")
         sizes = np.bincount(self.stream_codes, minlength=len(firsts))
         starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
         versions = np.empty(self.count, dtype=np.int64)
         versions[order] = np.arange(self.count) - starts
-        return versions + firsts[self.stream_codes]
+        versions += firsts[self.stream_codes]
+        return versions
 
     @cached_property
     def last_versions(self) -> dict[str, int]:
@@ -210,10 +220,14 @@ class Commit:
 
     @cached_property
     def shapes(self) -> list[Shape]:
+        """The events by their looks."""
         codes = self.shape_codes
         order = np.argsort(codes, kind="stable")
         rows = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self.body["shapes"])))[:-1])
-        return [Shape(*shape, at) for shape, at in zip(self.body["shapes"], rows, strict=True)]
+        return [
+            Shape(type_, version, fields, columns, at)
+            for (type_, version, fields, columns), at in zip(self.body["shapes"], rows, strict=True)
+        ]
 
     @cached_property
     def id_bytes(self) -> npt.NDArray[np.uint8]:

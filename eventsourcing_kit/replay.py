@@ -52,6 +52,7 @@ class Steps:
         self.states: list[Any] = []
 
     def add(self, fact: Fact, key: Any, state: Any) -> None:
+        """One more entry."""
         self.keys.append(key)
         self.positions.append(fact.position)
         self.us.append(fact.us)
@@ -145,7 +146,7 @@ def _key(handler: Handler, fact: Fact) -> Any:
         return None
     try:
         if not isinstance(key, str):
-            found = key(fact.record)  # type: ignore[operator]
+            found = key(fact.record)
         elif isinstance(fact.data, dict):
             found = fact.data[key]
         else:

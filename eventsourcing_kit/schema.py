@@ -205,8 +205,9 @@ def _misfit(
     field = ".".join(map(str, path)) or "?"
     value = "" if first["type"] == "missing" else f" (stored: {first['input']!r})"
     return SchemaError(
-        f"the event at position {positions[int(at)]} does not fit the class {schema.cls.__name__} of its type {schema.name!r}: "
-        f"field {field!r}: {first['msg']}{value}; give the field a default or a type that fits in the class"
+        f"the event at position {positions[int(at)]} does not fit the class {schema.cls.__name__} "
+        f"of its type {schema.name!r}: field {field!r}: {first['msg']}{value}; "
+        f"give the field a default or a type that fits in the class"
     )
 
 
@@ -217,7 +218,7 @@ def copy_json(value: Any) -> Any:
 
 @contextmanager
 def paused_gc() -> Iterator[None]:
-    """Bulk work makes many objects and no cycles: the collector's walks over them would take more time than the work."""
+    """Bulk work makes many objects and no cycles: walks over them would take longer than the work."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -285,7 +285,8 @@ def _open(folder: str | None, read_only: bool) -> Any:
         raise _translated(error) from error
     except TimeoutError:
         raise StorageError(
-            f"the storage did not answer within {_OPEN_SECONDS:.0f} s; check that {folder!r} can be written and has space"
+            f"the storage did not answer within {_OPEN_SECONDS:.0f} s; "
+            f"check that {folder!r} can be written and has space"
         ) from None
 
 

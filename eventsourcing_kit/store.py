@@ -157,10 +157,10 @@ class EventStore:
     ) -> int:
         """Store a DataFrame's rows as events, recorded at their own times; return the log's position after them.
 
-        The arguments name columns; all others are payload, and a missing cell is left out of its event's data. Rows are
-        ordered by time, equal times in the frame's order. Everything is checked first: an `InputError` names row, column
-        and value, and then nothing is loaded. `progress` shows a bar; by default only for long loads at a terminal or in
-        a notebook.
+        The arguments name columns; all others are payload, and a missing cell is left out of its event's data. Rows
+        are ordered by time, equal times in the frame's order. Everything is checked first: an `InputError` names row,
+        column and value, and then nothing is loaded. `progress` shows a bar; by default only for long loads at a
+        terminal, because in a notebook it would become part of the saved output.
         """
         from eventsourcing_kit.load import Columns, from_frame
 
@@ -367,7 +367,7 @@ def _checked_path(path: object, read_only: bool) -> Path | None:
 
 
 def _checked_appends(appends: Iterable[Append]) -> list[Append]:
-    given = [appends] if isinstance(appends, Append) else list(appends)
+    given: list[Append] = [appends] if isinstance(appends, Append) else [*appends]
     for one in given:
         if not isinstance(one, Append):
             raise InputError(f"{one!r} is no append; append_many takes ek.Append(stream, events, …)")

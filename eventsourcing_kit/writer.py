@@ -14,6 +14,7 @@ import threading
 import uuid
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -333,14 +334,14 @@ class Writer:
         if all(position is None for position in found):
             return None
         same = [p is not None and self._is_same(d, p) for d, p in zip(drafts, found, strict=True)]
-        in_order = all(a is not None and b is not None and a < b for a, b in zip(found, found[1:], strict=False))
+        in_order = all(a is not None and b is not None and a < b for a, b in pairwise(found))
         if all(same) and in_order:
             return self._first_receipts(batches, [p for p in found if p is not None])
         at = next((i for i, ok in enumerate(same) if not ok and found[i] is not None), None)
         at = next(i for i, p in enumerate(found) if p is not None) if at is None else at
         raise DuplicateIdError(
-            f"the id {drafts[at].id} is at position {found[at]} already, and this batch is not the one that was appended "
-            "then (the same stream, order, types and data); give new events new ids, or leave the ids out"
+            f"the id {drafts[at].id} is at position {found[at]} already, and this batch is not the one that was "
+            "appended then (the same stream, order, types and data); give new events new ids, or leave the ids out"
         )
 
     def _is_same(self, draft: Draft, position: int) -> bool:
@@ -374,12 +375,12 @@ def _refuse_twice(batches: list[Batch]) -> None:
 
 def _check_version(batch: Batch, actual: int) -> None:
     expected = batch.expected
-    holds = {
+    holds: dict[Expected, bool] = {
         ExpectedVersion.ANY: True,
         ExpectedVersion.NO_STREAM: actual == 0,
         ExpectedVersion.STREAM_EXISTS: actual > 0,
-    }.get(expected, actual == expected)  # type: ignore[call-overload]
-    if not holds:
+    }
+    if not holds.get(expected, actual == expected):
         raise ConcurrencyError(batch.stream, expected, actual)
 
 
