@@ -22,8 +22,8 @@ Events = Event | NewEvent | Sequence[Event | NewEvent]
 def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = None) -> list[Draft]:
     """Drafts of `events`, in their order; raises `InputError` naming event, field and value."""
     schema.check_name(stream, "a stream")
-    shared = _metadata(metadata, "the metadata")
-    several = [_as_new(event) for event in _several(events)]
+    shared = _metadata(metadata, "the metadata") or None
+    several = _several(events)
     if not several:
         raise InputError(f"an empty batch for stream {stream!r}; append at least one event")
     data = _data(several)
@@ -40,22 +40,12 @@ def _several(events: Any) -> list[Any]:
     return list(events)
 
 
-def _as_new(event: Any) -> NewEvent:
-    if isinstance(event, NewEvent):
-        return event
-    if isinstance(event, Event) and type(event) is not Event:
-        return NewEvent(event)
-    raise InputError(
-        f"{event!r} is no event; append an instance of a class X(ek.Event), or NewEvent(type=…, data={{…}})"
-    )
-
-
-def _data(events: list[NewEvent]) -> list[tuple[int, dict[str, Any]]]:
+def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
     """Schema version and plain JSON of each event; events of one class are dumped together, which is faster."""
     found: list[tuple[int, dict[str, Any]]] = [(1, {})] * len(events)
     by_class: defaultdict[schema.Schema, list[tuple[int, Event]]] = defaultdict(list)
     for i, event in enumerate(events):
-        typed = _typed(event)
+        typed = event if isinstance(event, Event) and type(event) is not Event else _typed(event)
         if typed is None:
             found[i] = (1, _untyped(event))
         else:
@@ -67,8 +57,12 @@ def _data(events: list[NewEvent]) -> list[tuple[int, dict[str, Any]]]:
     return found
 
 
-def _typed(event: NewEvent) -> Event | None:
+def _typed(event: object) -> Event | None:
     """The event object; a type given by name is held to its class, where one is registered."""
+    if not isinstance(event, NewEvent):
+        raise InputError(
+            f"{event!r} is no event; append an instance of a class X(ek.Event), or NewEvent(type=…, data={{…}})"
+        )
     if event.event is not None:
         return event.event
     schema.check_name(event.type, "an event type")
@@ -98,17 +92,14 @@ def _untyped(event: NewEvent) -> dict[str, Any]:
     return plain
 
 
-def _draft(stream: str, event: NewEvent, data: tuple[int, dict[str, Any]], shared: dict[str, Any]) -> Draft:
+def _draft(
+    stream: str, event: Event | NewEvent, data: tuple[int, dict[str, Any]], shared: dict[str, Any] | None
+) -> Draft:
+    if isinstance(event, Event):
+        return Draft(stream, event.__event_schema__.name, *data, metadata=shared)
     own = _metadata(event.metadata, f"the metadata of {event.type}")
-    return Draft(
-        stream=stream,
-        type=event.type,
-        schema_version=data[0],
-        data=data[1],
-        id=_id(event.id),
-        occurred_us=_occurred(event),
-        metadata={**shared, **own} or None,
-    )
+    metadata = {**(shared or {}), **own} or None
+    return Draft(stream, event.type, *data, _id(event.id), _occurred(event), metadata)
 
 
 def _metadata(metadata: Mapping[str, Any] | None, where: str) -> dict[str, Any]:

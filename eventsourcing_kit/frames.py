@@ -26,6 +26,7 @@ ATTRIBUTES = (
     "id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata",
 )  # fmt: skip
 _EXACT_FLOAT = 1 << 53
+_IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 NO_TIME = np.iinfo(np.int64).min
 
 
@@ -143,7 +144,7 @@ class _Columns:
             occurred[row] = us
         codes = commit.shape_codes[rows]
         added = {
-            "id": np.array(ids.to_text(commit.id_bytes[rows]), dtype=object),
+            "id": commit.id_bytes[rows],
             "stream": np.array(commit.streams, dtype=object)[commit.stream_codes[rows]],
             "version": commit.versions[rows],
             "position": commit.positions[rows],
@@ -151,7 +152,9 @@ class _Columns:
             "schema_version": np.array([shape[1] for shape in shapes], dtype=np.int64)[codes],
             "recorded_at": commit.times[rows],
             "occurred_at": occurred[rows],
-            "metadata": objects([dict(metadata.get(row, ())) for row in rows.tolist()]),
+            "metadata": objects(
+                [dict(metadata.get(row, ())) for row in rows.tolist()] if metadata else [{} for _ in rows]
+            ),
         }
         for name, values in added.items():
             self.attributes[name].append(values)
@@ -165,13 +168,20 @@ class _Columns:
 
 
 def _attribute(name: str, parts: list[Any]) -> Any:
-    if name in ("id", "stream", "type"):
+    if name == "id":
+        return strings(objects(_id_texts(parts)))
+    if name in ("stream", "type"):
         return strings(np.concatenate(parts) if parts else np.array([], dtype=object))
     if name in ("recorded_at", "occurred_at"):
         return times(np.concatenate(parts) if parts else np.array([], dtype=np.int64))
     if name == "metadata":
         return np.concatenate(parts) if parts else np.array([], dtype=object)
     return integers(np.concatenate(parts) if parts else np.array([], dtype=np.int64))
+
+
+def _id_texts(parts: list[Any]) -> list[str]:
+    rows = np.concatenate(parts) if parts else np.empty((0, 16), dtype=np.uint8)
+    return [text for at in range(0, len(rows), _IDS_AT_ONCE) for text in ids.to_text(rows[at : at + _IDS_AT_ONCE])]
 
 
 def _payload(shape: Shape, inside: Ints, first: int) -> Iterable[tuple[str, list[Any]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -29,7 +30,22 @@ class Schema:
 
     def __init__(self, cls: type[BaseModel], name: str, version: int) -> None:
         self.cls, self.name, self.version = cls, name, version
-        self._rows: TypeAdapter[list[Any]] | None = None
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[list[Any]]:
+        return TypeAdapter(list[self.cls])  # type: ignore[name-defined]
+
+    @cached_property
+    def _may_hold_sets(self) -> bool:
+        described = str(self.cls.__pydantic_core_schema__)
+        return any(f"'type': '{kind}'" in described for kind in ("set", "frozenset", "any", "is-instance"))
+
+    def to_rows(self, events: list[Any]) -> list[dict[str, Any]]:
+        """Plain JSON rows of event objects; raises a ValueError where there is no such row."""
+        rows: list[dict[str, Any]] = self._adapter.dump_python(events, mode="json", exclude_computed_fields=True)
+        if self._may_hold_sets:
+            return [_in_order(event, row) for event, row in zip(events, rows, strict=True)]
+        return rows
 
     @property
     def fields(self) -> list[str]:
@@ -41,11 +57,11 @@ class Schema:
 
         Unknown fields are ignored, unless `strict_fields` leaves them to the class.
         """
-        if self._rows is None:
-            self._rows = TypeAdapter(list[self.cls])  # type: ignore[name-defined]
         extra = None if strict_fields or self.cls.model_config.get("extra") == "allow" else "ignore"
         with paused_gc():
-            return self._rows.validate_json(to_json(rows), extra=extra, by_name=True, by_alias=True)  # type: ignore[arg-type]
+            return self._adapter.validate_json(
+                to_json(rows, inf_nan_mode="null"), extra=extra, by_name=True, by_alias=True
+            )  # type: ignore[arg-type]
 
     def is_plain(self, field: str, values: list[Any]) -> bool:
         """Whether the stored values of a field are, without a look at the class's code, the values of its objects."""
@@ -131,10 +147,14 @@ def _plain_key(key: object, where: str) -> str:
 
 def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     """The plain JSON of events of one class; refuses, naming event, field and value, what would read back different."""
-    rows = [_dump(event) for event in events]
+    try:
+        rows = schema.to_rows(events)
+        to_json(rows)
+    except ValueError:  # pydantic's serialisation errors, lone surrogates and circular references among them
+        rows = [_dump(schema, event) for event in events]
     try:
         back = schema.from_rows(rows)
-    except (ValidationError, ValueError):
+    except ValueError:  # pydantic's ValidationError is one
         back = [None] * len(rows)
     for event, row, copy in zip(events, rows, back, strict=True):
         if copy is None or copy.__dict__ != event.__dict__ or copy.__pydantic_extra__ != event.__pydantic_extra__:
@@ -142,16 +162,17 @@ def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _dump(event: BaseModel) -> dict[str, Any]:
+def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
+    """One event's row, or an error that names the field."""
     try:
-        row: dict[str, Any] = event.model_dump(mode="json", exclude_computed_fields=True)
+        row = schema.to_rows([event])[0]
         to_json(row)
-    except ValueError as error:  # pydantic's serialisation errors, lone surrogates and circular references among them
+    except ValueError as error:
         field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
         raise InputError(
             f"{type(event).__name__}.{field} is {getattr(event, field, None)!r}, which cannot be stored: {error}"
         ) from None
-    return {name: _in_order(getattr(event, name, None), value) for name, value in row.items()}
+    return row
 
 
 def _can_dump(event: BaseModel, field: str) -> bool:
@@ -162,11 +183,12 @@ def _can_dump(event: BaseModel, field: str) -> bool:
     return True
 
 
-def _in_order(value: Any, dumped: Any) -> Any:
+def _in_order(event: BaseModel, row: dict[str, Any]) -> dict[str, Any]:
     """Sets iterate in another order in every process; sorted, the same event gives the same bytes."""
-    if isinstance(value, (set, frozenset)) and isinstance(dumped, list):
-        return sorted(dumped, key=to_json)
-    return dumped
+    for name, dumped in row.items():
+        if isinstance(getattr(event, name, None), (set, frozenset)):
+            row[name] = sorted(dumped, key=to_json)
+    return row
 
 
 def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:

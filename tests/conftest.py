@@ -1,0 +1,32 @@
+"""What the tests share: hypothesis' profiles, and stores that are closed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import eventsourcing_kit as ek
+
+_SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
+# The same examples every time; `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile(
+    "fixed", deadline=None, max_examples=60, derandomize=True, database=None, suppress_health_check=_SLOW_IS_FINE
+)
+settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=_SLOW_IS_FINE)
+settings.load_profile("fixed")
+
+
+@pytest.fixture
+def store() -> Iterator[ek.EventStore]:
+    """An empty store in memory whose clock goes on by a minute a commit, from 2026-01-05 09:00 UTC."""
+    with ek.EventStore(clock=ek.testing.clock("2026-01-05T09:00:00Z", step="1min"), seed=1) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a store on disk can be made."""
+    return tmp_path / "store"
