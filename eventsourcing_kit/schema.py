@@ -10,7 +10,7 @@ import gc
 import math
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -57,11 +57,12 @@ class Schema:
 
         Unknown fields are ignored, unless `strict_fields` leaves them to the class.
         """
-        extra = None if strict_fields or self.cls.model_config.get("extra") == "allow" else "ignore"
+        lenient = not strict_fields and self.cls.model_config.get("extra") != "allow"
+        extra: Literal["ignore"] | None = "ignore" if lenient else None
         with paused_gc():
             return self._adapter.validate_json(
                 to_json(rows, inf_nan_mode="null"), extra=extra, by_name=True, by_alias=True
-            )  # type: ignore[arg-type]
+            )
 
     def is_plain(self, field: str, values: list[Any]) -> bool:
         """Whether the stored values of a field are, without a look at the class's code, the values of its objects."""
