@@ -112,9 +112,10 @@ def field_names(fields: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
 def of_events(chunks: Iterable[tuple[Commit, Ints]]) -> pd.DataFrame:
     """One row an event: the record's attributes, then the payload's fields in order of appearance."""
     found = _Columns()
-    for commit, rows in chunks:
-        found.add(commit, rows)
-    return found.frame()
+    with schema.paused_gc():
+        for commit, rows in chunks:
+            found.add(commit, rows)
+        return found.frame()
 
 
 class _Columns:
@@ -144,7 +145,7 @@ class _Columns:
             occurred[row] = us
         codes = commit.shape_codes[rows]
         added = {
-            "id": commit.id_bytes[rows],
+            "id": (commit, rows),
             "stream": np.array(commit.streams, dtype=object)[commit.stream_codes[rows]],
             "version": commit.versions[rows],
             "position": commit.positions[rows],
@@ -179,8 +180,23 @@ def _attribute(name: str, parts: list[Any]) -> Any:
     return integers(np.concatenate(parts) if parts else np.array([], dtype=np.int64))
 
 
+def _ids(parts: list[tuple[Commit, Ints]]) -> Any:
+    """The ids of all rows, made at once: a call a commit would cost more than the ids."""
+    if not parts:
+        return np.empty((0, 16), dtype=np.uint8)
+    keys = np.repeat(np.array([commit.key for commit, _ in parts], dtype=np.uint64), [len(rows) for _, rows in parts])
+    positions = np.concatenate([commit.positions[rows] for commit, rows in parts])
+    made = ids.id_bytes(keys, positions, np.concatenate([commit.times[rows] for commit, rows in parts]))
+    at = 0
+    for commit, rows in parts:
+        if commit.has_supplied_ids:
+            made[at : at + len(rows)] = commit.id_bytes[rows]
+        at += len(rows)
+    return made
+
+
 def _id_texts(parts: list[Any]) -> list[str]:
-    rows = np.concatenate(parts) if parts else np.empty((0, 16), dtype=np.uint8)
+    rows = _ids(parts)
     return [text for at in range(0, len(rows), _IDS_AT_ONCE) for text in ids.to_text(rows[at : at + _IDS_AT_ONCE])]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
+    UInts = npt.NDArray[np.uint64]
     Bytes = npt.NDArray[np.uint8]
 
 POSITION_LIMIT = 1 << 42
@@ -31,8 +32,8 @@ _HEX = np.frombuffer(b"".join(b"%02x" % i for i in range(256)), dtype=np.uint8).
 _TEXT_COLUMNS = [c for c in range(36) if c not in (8, 13, 18, 23)]
 
 
-def id_bytes(key: int, positions: Ints, times_us: Ints) -> Bytes:
-    """The ids of the events at `positions`, one row of 16 bytes each."""
+def id_bytes(key: int | UInts, positions: Ints, times_us: Ints) -> Bytes:
+    """The ids of the events at `positions`, one row of 16 bytes each; one key for all, or one an event."""
     ms = np.clip(times_us // 1000, 0, (1 << 48) - 1).astype(np.uint64)
     position = positions.astype(np.uint64)
     high = (ms << np.uint64(16)) | np.uint64(0x7000) | (position >> np.uint64(30))
@@ -42,9 +43,9 @@ def id_bytes(key: int, positions: Ints, times_us: Ints) -> Bytes:
     return out.view(np.uint8).reshape(-1, 16)
 
 
-def _mix(key: int, position: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def _mix(key: int | UInts, position: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """32 well-stirred bits of key and position (the finaliser of SplitMix64, Steele, Lea and Flood 2014)."""
-    x = np.uint64(key) + position * np.uint64(0x9E3779B97F4A7C15)
+    x: UInts = np.asarray(key, dtype=np.uint64) + position * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x >> np.uint64(32)

@@ -20,10 +20,10 @@ def bar(total: int, wanted: bool | None, *, worth_it: bool) -> Iterator[Callable
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, unit=" events", file=sys.stderr) as drawn:
+    with tqdm(total=total, unit=" events", file=sys.stderr, leave=False) as drawn:
         yield drawn.update
 
 
 def _watched() -> bool:
-    """A terminal. In a notebook a bar would become part of the saved output, so there it must be asked for."""
-    return sys.stderr.isatty() and "PYTEST_CURRENT_TEST" not in os.environ
+    """A terminal or a notebook; under pytest, whose variable a notebook's kernel inherits, nobody looks."""
+    return (sys.stderr.isatty() or "ipykernel" in sys.modules) and "PYTEST_CURRENT_TEST" not in os.environ

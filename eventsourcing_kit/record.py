@@ -168,6 +168,16 @@ class Commit:
         return self.first + self.count - 1
 
     @property
+    def key(self) -> int:
+        """The key of the commit's ids."""
+        return int(self.body["key"])
+
+    @property
+    def has_supplied_ids(self) -> bool:
+        """Whether some ids were supplied and not made from the key."""
+        return "ids" in self.body
+
+    @property
     def streams(self) -> list[str]:
         """The streams it touches, in order of appearance."""
         return [stream for stream, _ in self.body["streams"]]
@@ -232,7 +242,7 @@ class Commit:
     @cached_property
     def id_bytes(self) -> npt.NDArray[np.uint8]:
         """One row of 16 bytes an event."""
-        rows = ids.id_bytes(self.body["key"], self.positions, self.times)
+        rows = ids.id_bytes(self.key, self.positions, self.times)
         at, texts = self.body.get("ids", ([], []))
         for i, text in zip(at, texts, strict=True):
             rows[i] = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)

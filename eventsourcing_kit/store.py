@@ -159,8 +159,8 @@ class EventStore:
 
         The arguments name columns; all others are payload, and a missing cell is left out of its event's data. Rows
         are ordered by time, equal times in the frame's order. Everything is checked first: an `InputError` names row,
-        column and value, and then nothing is loaded. `progress` shows a bar; by default only for long loads at a
-        terminal, because in a notebook it would become part of the saved output.
+        column and value, and then nothing is loaded. `progress` shows a bar; by default for long loads at a terminal or
+        in a notebook, and never in a test.
         """
         from eventsourcing_kit.load import Columns, from_frame
 

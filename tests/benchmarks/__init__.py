@@ -1,0 +1,1 @@
+"""The project's own benchmark; run it with `make bench`."""

@@ -1,0 +1,187 @@
+"""Print the figures that the project aims at, each measured now and compared with its goal.
+
+Times vary with the machine and with what else it does, so nothing here is a test. Each work is done several times; the
+median counts. Run it with `make bench`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import eventsourcing_kit as ek
+
+START_US = 1_700_000_000_000_000
+
+
+class PaymentTaken(ek.Event):
+    """An event whose payload takes about a hundred bytes as JSON."""
+
+    amount: int
+    payer: str
+    memo: str
+    city: str
+
+
+def event(i: int) -> PaymentTaken:
+    cities = ("Oslo", "Bergen", "Trondheim", "Stavanger")
+    return PaymentTaken(
+        amount=i * 7919 % 10_007, payer=f"payer-{i % 997}", memo=f"invoice {i} " * 3, city=cities[i % 4]
+    )
+
+
+def frame(rows: int, streams: int) -> pd.DataFrame:
+    """A foreign log: `rows` events, one a second, spread over `streams` streams."""
+    rng = np.random.default_rng(7)
+    return pd.DataFrame(
+        {
+            "case": [f"case-{i}" for i in rng.integers(0, streams, rows)],
+            "activity": rng.choice(["Registered", "Checked", "Decided"], rows),
+            "time": pd.to_datetime(START_US + np.arange(rows) * 1_000_000, unit="us", utc=True),
+            "amount": rng.integers(0, 1000, rows),
+        }
+    )
+
+
+def folder_store(*, fsync: bool) -> tuple[ek.EventStore, Path]:
+    path = Path(tempfile.mkdtemp(prefix="bench-"))
+    return ek.EventStore(path, fsync=fsync), path
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def show(work: str, value: float, unit: str, goal: float, *, most: bool = False) -> None:
+    """One line: the figure, its goal, and the ratio (above 1 is better than the goal)."""
+    ratio = goal / value if most else value / goal
+    print(f"{work:<62}{value:>14,.1f} {unit:<10} goal {goal:>10,g}   {ratio:>6.2f} ×")
+
+
+def disk_fsyncs_a_second() -> float:
+    """Commits a second that the disk allows: a new file and its folder, synced, which is what an append needs."""
+    with tempfile.TemporaryDirectory() as folder:
+        handle = os.open(folder, os.O_RDONLY)
+
+        def once(i: int) -> None:
+            path = os.path.join(folder, str(i))
+            file = os.open(path, os.O_CREAT | os.O_WRONLY)
+            os.write(file, b"x" * 400)
+            os.fsync(file)
+            os.close(file)
+            os.fsync(handle)
+
+        taken = seconds(lambda: [once(i) for i in range(300)])
+        os.close(handle)
+    return 300 / taken
+
+
+def bench_single_appends() -> None:
+    for fsync in (False, True):
+        rates = []
+        for _ in range(3):
+            store, _path = folder_store(fsync=fsync)
+            with store:
+                taken = seconds(lambda store=store: [store.append(f"payer-{i % 50}", event(i)) for i in range(1000)])
+            rates.append(1000 / taken)
+        rate = statistics.median(rates)
+        if fsync:
+            show(
+                "append one event, on the device (goal: half the disk's)", rate, "events/s", disk_fsyncs_a_second() / 2
+            )
+        else:
+            show("append one event, flushed to the operating system", rate, "events/s", 1500)
+
+
+def bench_batches() -> None:
+    batches = [[event(i) for i in range(at, at + 100)] for at in range(0, 100_000, 100)]
+    rates, reads, size = [], [], 0.0
+    for _ in range(3):
+        store, path = folder_store(fsync=False)
+        with store:
+            taken = seconds(
+                lambda store=store: [store.append(f"payer-{i % 50}", batch) for i, batch in enumerate(batches)]
+            )
+            rates.append(100_000 / taken)
+            reads.append(100_000 / seconds(lambda store=store: store.read().df()))
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 100_000
+    show("append batches of 100 validated events", statistics.median(rates), "events/s", 60_000)
+    show("read the whole log into a frame (commits of 100)", statistics.median(reads), "events/s", 400_000)
+    show("bytes an event on disk (100-byte payloads, batches of 100)", size, "bytes", 40, most=True)
+
+
+def bench_load() -> None:
+    log = frame(100_000, 1_000)
+    rates, reads = [], []
+    for _ in range(3):
+        store, _path = folder_store(fsync=False)
+        with store:
+            rates.append(
+                100_000
+                / seconds(lambda store=store: store.load(log, stream="case", type="activity", recorded_at="time"))
+            )
+            reads.append(100_000 / seconds(lambda store=store: store.read().df()))
+    show("load a 100,000-row frame, 1,000 streams interleaved", statistics.median(rates), "events/s", 60_000)
+    show("read it back into a frame (commits of 10,000)", statistics.median(reads), "events/s", 400_000)
+
+
+def bench_history() -> None:
+    count = 1_000_000
+    store = ek.from_frame(frame(count, 100_000), stream="case", type="activity", recorded_at="time")
+    events = ek.Projection("events", initial=lambda: 0)
+    events.on("Registered", "Checked", "Decided")(lambda state, _event: state + 1)
+    kept: list[ek.History] = []
+    taken = seconds(lambda: kept.append(store.history(events)))
+    history = kept[0]
+    show("history() of 1,000,000 events in 100,000 streams", count / taken, "events/s", 200_000)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    show("… peak memory of the whole process", peak, "MB", 2000, most=True)
+    bench_moments(store, history, count)
+
+
+def bench_moments(store: ek.EventStore, history: ek.History, count: int) -> None:
+    rng = random.Random(7)
+    positions = [rng.randrange(1, count) for _ in range(60)]
+    kinds: dict[str, list[object]] = {
+        "position": list(positions),
+        "time": [dt.datetime.fromtimestamp(START_US / 1e6 + p, dt.UTC) for p in positions],
+        "id": [next(iter(store.read(after=p - 1, limit=1))).id for p in positions[:20]],
+    }
+    for kind, moments in kinds.items():
+        times = sorted(seconds(lambda m=m: history.at(m)) * 1000 for m in moments)
+        show(f"history.at(a {kind}) at that size, p95", times[int(len(times) * 0.95)], "ms", 30, most=True)
+
+
+def bench_import() -> None:
+    times = [seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(5)]
+    whole = [
+        seconds(lambda: subprocess.run([sys.executable, "-c", "import eventsourcing_kit"], check=True))
+        for _ in range(5)
+    ]
+    show("import eventsourcing_kit", statistics.median(whole) - statistics.median(times), "s", 0.3, most=True)
+
+
+def main() -> None:
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}")
+    pd.DataFrame({"warm": [1]}).sum()
+    for bench in (bench_import, bench_single_appends, bench_batches, bench_load, bench_history):
+        bench()
+
+
+if __name__ == "__main__":
+    main()
