@@ -14,7 +14,6 @@ from eventsourcing_kit import frames, moment
 from eventsourcing_kit.errors import InputError, MomentError
 from eventsourcing_kit.projection import GONE
 from eventsourcing_kit.read import event_at
-from eventsourcing_kit.replay import EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,9 +54,9 @@ class History:
     the states that hold at a position.
     """
 
-    def __init__(self, projection: Projection, log: Log, as_of: int, steps: Steps, only: Any = EVERY) -> None:
+    def __init__(self, projection: Projection, log: Log, as_of: int, steps: Steps) -> None:
         self.projection, self.as_of = projection, as_of
-        self._log, self._only = log, only
+        self._log = log
         self._cut_us = log.time_of(as_of)
         self._types, self._states = steps.types, steps.states
         self._positions = np.array(steps.positions, dtype=np.int64)
@@ -92,8 +91,6 @@ class History:
         Raises `MomentError` for a moment beyond the history's own.
         """
         states = self._at(self._position(as_of))
-        if self._only is not EVERY:
-            return states[self._only] if self._only in states else self.projection.initial()
         if self.projection.is_single:
             return states[None] if None in states else self.projection.initial()
         return states

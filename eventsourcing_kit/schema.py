@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME_BYTES = 1024
 DEPTH = 128
+_SHOWN_CHARACTERS = 200
 _PLAIN = (int, str, float, bool)
 
 
@@ -127,7 +128,7 @@ def plain_json(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {_plain_key(k, where): plain_json(item, f"{where}.{k}", depth + 1) for k, item in value.items()}
     raise InputError(
-        f"{where} is {value!r} of type {type(value).__name__}, which would not read back equal from plain JSON; "
+        f"{where} is {_shown(value)} of type {type(value).__name__}, which would not read back equal from plain JSON; "
         "convert it, or give the event a class (class X(ek.Event)) with a typed field"
     )
 
@@ -136,7 +137,7 @@ def _plain_text(value: str, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{where} is {value!r}, which has a lone surrogate; remove it") from None
+        raise InputError(f"{where} is {_shown(value)}, which has a lone surrogate; remove it") from None
     return str(value)
 
 
@@ -144,6 +145,15 @@ def _plain_key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise InputError(f"{where} has the key {key!r}; the keys of plain JSON are text, so write {str(key)!r}")
     return _plain_text(key, f"a key of {where}")
+
+
+def _shown(value: object) -> str:
+    """A value in an error: what was given may be huge, or nested too deep even for its repr."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deep to show"
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
@@ -171,7 +181,7 @@ def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
     except ValueError as error:
         field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
         raise InputError(
-            f"{type(event).__name__}.{field} is {getattr(event, field, None)!r}, which cannot be stored: {error}"
+            f"{type(event).__name__}.{field} is {_shown(getattr(event, field, None))}, which cannot be stored: {error}"
         ) from None
     return row
 
@@ -196,13 +206,13 @@ def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
     try:
         copy = schema.from_rows([row])[0]
         wrong = next((f for f, v in event.__dict__.items() if getattr(copy, f, None) != v), "?")
-        instead = f"would read back as {getattr(copy, wrong, None)!r}"
+        instead = f"would read back as {_shown(getattr(copy, wrong, None))}"
     except (ValidationError, ValueError) as error:
         details = error.errors() if isinstance(error, ValidationError) else []
         wrong = str(details[0]["loc"][1]) if details and len(details[0]["loc"]) > 1 else "?"
         instead = f"would not read back ({details[0]['msg'] if details else error})"
     raise InputError(
-        f"{schema.name}.{wrong} is {getattr(event, wrong, None)!r}, which {instead}; "
+        f"{schema.name}.{wrong} is {_shown(getattr(event, wrong, None))}, which {instead}; "
         "give the field a type that keeps it (NaN and infinities are never kept)"
     )
 

@@ -24,6 +24,7 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.event import Event, NewEvent, type_names
 from eventsourcing_kit.log import Log
+from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.projection import STREAM, Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
@@ -84,6 +85,7 @@ class EventStore:
             if not read_only:
                 flush = self._path is not None  # in memory there is nothing that a flush would make safer
                 self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
+                weakref.finalize(self, self._writer.end)  # the log stays: reads and histories may outlive the store
             if self._path is not None and not read_only:
                 _writers[self._path] = self
             _open.add(self)
@@ -286,7 +288,7 @@ class EventStore:
         cut = self._cut(as_of)
         steps = Steps()
         fold(projection, self._log, self._selection(projection, cut, key, category), only=key, steps=steps)
-        return History(projection, self._log, cut, steps, key)
+        return History(projection, self._log, cut, steps)
 
     def _selection(self, projection: Projection, upto: int, key: Any, category: str | None) -> Selection:
         """The events that can matter; one stream's where streams are the keys and one key is asked for."""
@@ -377,7 +379,8 @@ def _checked_appends(appends: Iterable[Append]) -> list[Append]:
 
 
 def _as_event(draft: Draft) -> NewEvent:
-    return NewEvent(type=draft.type, data=draft.data, id=draft.id, metadata=draft.metadata)
+    occurred_at = None if draft.occurred_us is None else from_us(draft.occurred_us)
+    return NewEvent(type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
 
 
 def _bar(total: int, progress: bool | None) -> Any:

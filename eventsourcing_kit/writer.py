@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import pairwise
 from queue import Empty, SimpleQueue
@@ -93,6 +93,16 @@ class _Request:
         self.done = threading.Event()
         self.result: list[Stored] = []
         self.error: BaseException | None = None
+        self.place: record.Place | None = None
+        self.started = self.cancelled = False
+
+    def identified(self) -> list[Draft]:
+        """The drafts with the ids under which they may have been stored."""
+        drafts = self.drafts
+        if self.place is None:
+            return drafts
+        made = record.decode(record.encode(self.place, drafts)).id_bytes
+        return [replace(draft, id=uuid.UUID(bytes=row.tobytes())) for draft, row in zip(drafts, made, strict=True)]
 
     @property
     def drafts(self) -> list[Draft]:
@@ -161,19 +171,26 @@ class Writer:
 
     def _after_interrupt(self, request: _Request, interrupt: KeyboardInterrupt) -> None:
         """Ctrl-C stops the waiting, not the commit: say how it ended, as far as that is known."""
-        if not request.done.wait(_INTERRUPT_SECONDS):
+        request.cancelled = not request.done.wait(_INTERRUPT_SECONDS)
+        if request.cancelled and not request.started:
+            interrupt.add_note("the append was not stored")
+            return
+        if not request.done.is_set():
             raise OutcomeUnknownError(
                 "interrupted before the append was acknowledged: it may be stored or not; append .events again, "
                 "which stores them at most once",
-                request.drafts,
+                request.identified(),
             ) from interrupt
         interrupt.add_note("the append was refused" if request.error else "the append had been stored")
 
+    def end(self) -> None:
+        """Let the thread end after what is queued."""
+        self._queue.put(None)
+
     def close(self) -> None:
         """Finish what is queued and end the thread."""
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
+        self.end()
+        self._thread.join()
 
     # -- the writer's thread -----------------------------------------------------------------------------------------
 
@@ -243,7 +260,7 @@ class Writer:
                 request.error = error if known else OutcomeUnknownError(
                     f"{error}; the append may be stored or not: open the store again and append .events again, "
                     "which stores them at most once",
-                    request.drafts,
+                    request.identified(),
                 )  # fmt: skip
 
     # -- placing one commit ------------------------------------------------------------------------------------------
@@ -252,6 +269,9 @@ class Writer:
         self, request: _Request, tip: _Tip, rows: list[tuple[bytes, bytes]], entries: list[keys.CommitEntry]
     ) -> None:
         self._check_usable()
+        request.started = True
+        if request.cancelled:
+            raise StoreClosedError("interrupted before it was stored")
         if request.has_ids:
             replayed = self._replayed(request.batches)
             if replayed is not None:
@@ -266,6 +286,7 @@ class Writer:
         times = self._times(request, tip)
         place = record.Place(self._store_id, tip.digest, self._key, tip.last + 1, times, before)
         place = self._without_collision(place, drafts)
+        request.place = place
         encoded = record.encode(place, drafts)
         entry = _entry(place, len(drafts), record.digest(encoded))
         rows.extend(_rows(entry, encoded, now, drafts))

@@ -13,7 +13,7 @@ from uuid import UUID
 import numpy as np
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
@@ -112,10 +112,13 @@ def exact(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return (type(value), frozenset(map(exact, value)))
     if isinstance(value, datetime):
-        return (datetime, value.replace(tzinfo=None), value.utcoffset())
+        return (datetime, value.replace(tzinfo=None, fold=0), value.utcoffset())
+    if isinstance(value, time):
+        value = value.replace(fold=0)  # which no ISO text holds, and no comparison sees
     return (type(value), repr(value))
 
 
+@settings(max_examples=40)
 @given(st.lists(KINDS, min_size=1, max_size=3))
 def test_every_supported_type_reads_back_equal(events: list[EveryKind]) -> None:
     """Field by field, with its type: by reading, from the receipt, and in the frame."""
@@ -142,7 +145,8 @@ def test_plain_json_reads_back_equal(rows: list[dict[str, Any]]) -> None:
 @given(st.lists(st.tuples(st.sampled_from(["set", "null", "absent"]), st.integers()), min_size=1, max_size=12))
 def test_absent_and_null_differ(kinds: list[tuple[str, int]]) -> None:
     """Also where both stand in one batch."""
-    rows = [{"n": i} | ({} if kind == "absent" else {"x": n if kind == "set" else None}) for i, (kind, n) in enumerate(kinds)]
+    x = {"set": lambda n: {"x": n}, "null": lambda n: {"x": None}, "absent": lambda n: {}}
+    rows = [{"row": i, **x[kind](n)} for i, (kind, n) in enumerate(kinds)]
     with ek.EventStore() as store:
         store.append("rows-1", [ek.NewEvent(type="Untyped.Row", data=row) for row in rows])
         assert [event.data for event in store.read()] == rows
