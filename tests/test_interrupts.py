@@ -1,0 +1,90 @@
+"""Ctrl-C during an append, and stores that nobody closes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+import eventsourcing_kit as ek
+from eventsourcing_kit.record import Draft
+from eventsourcing_kit.writer import Batch, Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fact(i: int) -> ek.NewEvent:
+    return ek.NewEvent(type="Counted", data={"i": i})
+
+
+def test_an_interrupted_append_says_that_it_was_stored_and_it_was(tmp_path: Path) -> None:
+    """Whatever is told as stored is in the log, once; nothing else is."""
+    told, i = [], 0
+    with ek.EventStore(tmp_path, fsync=False) as store:
+        for round_ in range(10):
+            threading.Timer(0.002 * (round_ + 1), os.kill, (os.getpid(), signal.SIGINT)).start()
+            try:
+                while True:
+                    i += 1
+                    store.append("counter-1", fact(i))
+                    told.append(i)
+            except KeyboardInterrupt as interrupt:
+                if "the append had been stored" in getattr(interrupt, "__notes__", []):
+                    told.append(i)
+        assert [event.data["i"] for event in store.read()] == told
+
+
+def test_an_append_whose_flush_fails_can_be_repeated_safely() -> None:
+    """The outcome is unknown, so the error carries the events with the ids under which they may be stored."""
+    store = ek.EventStore()
+    writer = store._writer
+    assert writer is not None
+    stored = writer._store
+
+    def stored_but_reply_lost(rows: list[tuple[bytes, bytes]]) -> None:
+        stored(rows)
+        raise ek.StorageError("the connection was lost")
+
+    writer._store = stored_but_reply_lost  # type: ignore[method-assign]
+    with pytest.raises(ek.OutcomeUnknownError) as unknown:
+        store.append("counter-1", [fact(1), fact(2)])
+    with pytest.raises(ek.StorageError, match="open the store again"):
+        store.append("counter-1", fact(3))
+
+    store._log.head = store._log._last_entry()
+    again = Writer(store._log, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None, flush=False, sync=None)
+    drafts = [Draft("counter-1", e.type, 1, dict(e.data), id=e.id) for e in unknown.value.events]
+    assert again.append([Batch("counter-1", drafts)])[0].replayed
+    assert [event.data["i"] for event in store.read()] == [1, 2]
+    again.close()
+
+
+def test_a_read_outlives_its_store() -> None:
+    """A store that nobody holds any more ends its thread; what was read from it can still be read."""
+    threads = threading.active_count()
+    read = ek.EventStore().read()
+    gc.collect()
+    assert list(read) == []
+    for thread in threading.enumerate():
+        if thread.name == "eventsourcing-kit-writer" and threading.active_count() > threads:
+            thread.join(1)
+    assert threading.active_count() <= threads + 1  # the shared reading thread may have begun here
+
+
+def test_a_process_that_forgets_to_close_ends_well_and_keeps_its_events(tmp_path: Path) -> None:
+    """Exit without close(): no abort, no hang, nothing lost."""
+    code = (
+        "import sys, eventsourcing_kit as ek\n"
+        "store = ek.EventStore(sys.argv[1])\n"
+        "[store.append('counter-1', ek.NewEvent(type='Counted', data={'i': i})) for i in range(20)]\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)
+    with ek.EventStore(tmp_path, read_only=True) as store:
+        assert store.position == 20
