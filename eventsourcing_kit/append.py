@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit.read import Read, Selection, event_at
+import numpy as np
+
+from eventsourcing_kit.read import event_at, recorded
+from eventsourcing_kit.record import decode
 from eventsourcing_kit.writer import Expected, ExpectedVersion
 
 if TYPE_CHECKING:
@@ -47,26 +51,27 @@ class Receipt:
     """
 
     def __init__(self, log: Log, stream: str, stored: Stored) -> None:
-        self._log, self._positions = log, stored.positions
+        self._stored = stored
+        self._there_already = [event_at(log, at) for at in stored.positions] if stored.replayed else []
         self.stream, self.version, self.replayed = stream, stored.version, stored.replayed
 
     @property
     def position(self) -> int:
         """The position of the last event."""
-        return int(self._positions[-1])
+        return int(self._stored.positions[-1])
 
-    @property
+    @cached_property
     def events(self) -> list[RecordedEvent]:
-        """The events as they were recorded, read from the log."""
-        first, last = self._positions[0], self._positions[-1]
-        if last - first + 1 != len(self._positions):
-            return [event_at(self._log, position) for position in self._positions]
-        return list(Read(self._log, Selection(first - 1, last)))
+        """The events as they were recorded; also after the store was closed."""
+        if self._stored.record is None:
+            return self._there_already
+        commit = decode(self._stored.record)
+        return list(recorded(commit, np.array(self._stored.positions) - commit.first))
 
     def __repr__(self) -> str:
         replayed = ", replayed" if self.replayed else ""
         return (
-            f"<receipt: {_events(len(self._positions))} to {self.stream!r}, "
+            f"<receipt: {_events(len(self._stored.positions))} to {self.stream!r}, "
             f"version {self.version}, position {self.position}{replayed}>"
         )
 

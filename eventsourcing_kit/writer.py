@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import numbers
 import os
 import threading
 import uuid
@@ -67,19 +68,27 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where one batch's events stand: their positions, and the stream's version after them."""
+    """Where one batch's events stand: their positions, and the stream's version after them.
+
+    `record` is the commit's, where it was written just now.
+    """
 
     positions: Sequence[int]
     version: int
-    replayed: bool
+    record: bytes | None
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the events were there already."""
+        return self.record is None
 
 
 def check_expected(expected: object) -> Expected:
     """`expected`, if it is an expected version."""
     if isinstance(expected, ExpectedVersion):
         return expected
-    if isinstance(expected, int) and not isinstance(expected, bool) and expected >= 0:
-        return expected
+    if isinstance(expected, numbers.Integral) and not isinstance(expected, bool) and int(expected) >= 0:
+        return int(expected)  # a frame's are numpy's
     raise InputError(
         f"the expected version {expected!r} is neither a version (0, 1, 2, …) nor one of ANY, NO_STREAM, STREAM_EXISTS"
     )
@@ -294,7 +303,7 @@ class Writer:
         tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
         tip.versions.update(now)
         entries.append(entry)
-        request.result = _placed(request.batches, before, entry.first)
+        request.result = _placed(request.batches, before, entry.first, encoded)
 
     def _check_usable(self) -> None:
         if self._log.superseded:
@@ -380,7 +389,7 @@ class Writer:
             own = positions[at : at + len(batch.drafts)]
             at += len(own)
             commit = self._log.commit_of(own[-1])
-            receipts.append(Stored(own, int(commit.versions[own[-1] - commit.first]), replayed=True))
+            receipts.append(Stored(own, int(commit.versions[own[-1] - commit.first]), None))
         return receipts
 
 
@@ -433,12 +442,12 @@ def _rows(
     return rows
 
 
-def _placed(batches: list[Batch], before: dict[str, int], first: int) -> list[Stored]:
+def _placed(batches: list[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:
     versions, placed = dict(before), []
     for batch in batches:
         count = len(batch.drafts)
         versions[batch.stream] += count
-        placed.append(Stored(range(first, first + count), versions[batch.stream], replayed=False))
+        placed.append(Stored(range(first, first + count), versions[batch.stream], encoded))
         first += count
     return placed
 

@@ -1,0 +1,83 @@
+"""README tells what is true: its code runs and gives what it says, its tables and links match what is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import eventsourcing_kit as ek
+from tests.notebooks import draw_time_travel
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = re.compile(r"# → (.*)$")
+MODULE = re.compile(r"^\| `(\w+)` \| .+ \|$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def run(code: str, names: dict[str, Any]) -> list[tuple[str, str]]:
+    """Run a block; of each expression with a comment `# → value` return what was said and what came out."""
+    lines, answers = code.splitlines(), []
+    for node in ast.parse(code).body:
+        source = ast.get_source_segment(code, node) or ""
+        decorators = [f"@{ast.unparse(each)}" for each in getattr(node, "decorator_list", [])]
+        shown = SHOWN.search(lines[(node.end_lineno or 0) - 1])
+        if isinstance(node, ast.Expr) and shown:
+            answers.append((shown[1], repr(eval(source, names))))
+        else:
+            exec("\n".join([*decorators, source]), names)
+    return answers
+
+
+def test_the_code_runs_in_order_and_gives_what_it_says() -> None:
+    names: dict[str, Any] = {"__name__": "readme"}
+    blocks = BLOCK.findall(README)
+    answers = [answer for block in blocks for answer in run(block, names)]
+    assert [came_out for _, came_out in answers] == [said for said, _ in answers]
+    assert len(answers) == README.count("# → ")
+    assert len(blocks) == README.count("```python")
+
+
+def test_the_first_code_stands_within_25_lines() -> None:
+    lines = README.splitlines()
+    assert lines.index("```python") < 25
+
+
+def test_the_table_of_modules_is_the_folder_in_the_order_of_the_pipeline() -> None:
+    """The order is that of the import contract, from the bottom up."""
+    listed = MODULE.findall(README.partition("## The source")[2])
+    assert sorted(listed) == sorted(file.stem for file in (ROOT / "eventsourcing_kit").glob("[!_]*.py"))
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert listed == [name.strip() for layer in reversed(layers) for name in re.split(r"[|:]", layer)]
+
+
+def test_every_public_name_is_in_the_table_of_names() -> None:
+    table = README.partition("## The names")[2].partition("## The source")[0]
+    mentioned = re.findall(r"`(\w+)`", table)
+    assert sorted(name for name in mentioned if name != "ek") == sorted(ek.__all__)
+
+
+def test_links_lead_somewhere() -> None:
+    linked = LINK.findall(README)
+    assert [link for link in linked if not (ROOT / link).exists()] == []
+    assert {link for link in linked if link.endswith(".ipynb")} == {
+        f"notebooks/{file.name}" for file in (ROOT / "notebooks").glob("*.ipynb")
+    }
+
+
+def test_the_commands_are_those_of_the_makefile() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"^make (\w+)", README, re.MULTILINE)) == {"lab", "test"}
+    assert {"lab", "test"} <= set(targets)
+
+
+def test_the_picture_can_be_drawn_again() -> None:
+    """By `python -m tests.notebooks.draw_time_travel`; its exact bytes depend on the version of the drawing library."""
+    png = b"\x89PNG"
+    assert draw_time_travel.PICTURE.relative_to(ROOT).as_posix() in README
+    assert draw_time_travel.PICTURE.read_bytes()[:4] == draw_time_travel.picture()[:4] == png
