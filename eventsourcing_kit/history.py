@@ -114,7 +114,7 @@ class History:
             raise MomentError(f"there is no position {parsed}; write 0 (before the first event) to {self.as_of}")
         if parsed > self.as_of:
             raise self._beyond(given)
-        return parsed
+        return parsed if self._log.closed else self._log.resolve(given)
 
     def _position_at(self, us: int) -> int:
         if us >= self._cut_us:

@@ -111,6 +111,8 @@ def _times(values: pd.Series[Any], labels: object = None) -> Ints:
     if missing.any():
         raise InputError(f"{_where(values, int(missing.argmax()))} is missing; every row needs a time there")
     dtype = values.dtype
+    if values.empty:
+        return np.array([], dtype=np.int64)
     if isinstance(dtype, pd.DatetimeTZDtype):
         return _floored(pd.DatetimeIndex(values))
     if pd.api.types.is_datetime64_dtype(dtype):

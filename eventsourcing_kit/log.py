@@ -104,7 +104,14 @@ class Log:
             raise MomentError(
                 f"there is no position {parsed}; the log goes from 0 (before the first event) to {self.head.last}"
             )
+        self._check_own(given, parsed)
         return parsed
+
+    def _check_own(self, given: object, position: int) -> None:
+        """A position may be any; a RecordedEvent must be the one that stands there."""
+        event_id = getattr(given, "id", None)
+        if event_id is not None and self.position_of(uuid.UUID(str(event_id))) != position:
+            raise MomentError(f"no event of this store has the id {event_id}; the event given is of another store")
 
     def position_at(self, us: int) -> int:
         """The last position recorded at or before a time; 0 before the first."""

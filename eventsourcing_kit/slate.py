@@ -13,7 +13,7 @@ import os
 import struct
 import threading
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 # One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
 # when the library is loaded, and whoever has set it already knows better.
@@ -172,15 +172,37 @@ def _copy_bytes_at_once() -> None:
     def pack_into(self: Any, size: int, layout: str, value: object) -> None:
         write(self, struct.pack(layout, value))
 
-    def lower(value: bytes) -> Any:
-        text = struct.pack(">i", len(value)) + value
-        foreign = binding._UniffiForeignBytes(
-            len(text), ctypes.cast(ctypes.c_char_p(text), ctypes.POINTER(ctypes.c_char))
-        )
-        return binding._uniffi_rust_call(binding._UniffiLib.ffi_slatedb_uniffi_rustbuffer_from_bytes, foreign)
-
     builder.write, builder._pack_into = write, pack_into
-    binding._UniffiFfiConverterBytes.lower = staticmethod(lower)
+    slate.WriteBatch.put = _quick_put()
+
+
+def _quick_put() -> Callable[[Any, bytes, bytes], None]:
+    """`WriteBatch.put` without the binding's intermediate buffers: a commit may have ten thousand rows."""
+    library = binding._UniffiLib
+    to_buffer = library[
+        "ffi_slatedb_uniffi_rustbuffer_from_bytes"
+    ]  # by name: a function with argument types of its own
+    to_buffer.argtypes = (_Foreign, ctypes.POINTER(binding._UniffiRustCallStatus))
+    to_buffer.restype = binding._UniffiRustBuffer
+    put_row = library.uniffi_slatedb_uniffi_fn_method_writebatch_put
+
+    def put(self: Any, key: bytes, value: bytes) -> None:
+        status = binding._UniffiRustCallStatus.default()
+        by_reference = ctypes.byref(status)
+        rows = []
+        for part in (key, value):
+            text = len(part).to_bytes(4, "big") + part
+            rows.append(to_buffer(_Foreign(len(text), text), by_reference))
+        put_row(self._uniffi_clone_handle(), *rows, by_reference)
+        binding._uniffi_check_call_status(binding._UniffiFfiConverterTypeError, status)
+
+    return put
+
+
+class _Foreign(ctypes.Structure):
+    """Bytes as the binding's library takes them."""
+
+    _fields_: ClassVar = [("len", ctypes.c_int32), ("data", ctypes.c_char_p)]
 
 
 _copy_bytes_at_once()

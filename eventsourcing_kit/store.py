@@ -294,13 +294,17 @@ class EventStore:
         """The events that can matter; one stream's where streams are the keys and one key is asked for."""
         if not isinstance(projection, Projection):
             raise InputError(f"{projection!r} is no projection; make one with ek.Projection(name, initial=…)")
+        try:
+            hash(key)
+        except TypeError:
+            raise InputError(f"{key!r} cannot be a key; keys are hashable: text, a number, a tuple of such …") from None
         by_stream = all(handler.key is STREAM for handler in projection.every_handler)
         if category is not None:
             schema.check_name(category, "a category")
         return Selection(
             after=0,
             upto=upto,
-            stream=key if by_stream and isinstance(key, str) and key else None,
+            stream=key if by_stream and _can_name_a_stream(key) else None,
             category=category,
             types=frozenset(projection.handlers),
         )
@@ -366,6 +370,14 @@ def _checked_path(path: object, read_only: bool) -> Path | None:
     if "://" in os.fspath(path):
         raise InputError(f"{path!r} is no folder; this version stores in memory or in a local folder")
     return Path(path).expanduser().resolve()
+
+
+def _can_name_a_stream(key: object) -> bool:
+    try:
+        schema.check_name(key, "a stream")
+    except InputError:
+        return False
+    return True
 
 
 def _checked_appends(appends: Iterable[Append]) -> list[Append]:

@@ -187,9 +187,9 @@ class Loosely(ek.Event):
 
 class Measured(ek.Event):
     celsius: float | None = None
-    many: list[float] = []
+    many: list[float] = pydantic.Field(default_factory=list)
     price: Decimal = Decimal(0)
-    by: dict[str, Any] = {}
+    by: dict[str, Any] = pydantic.Field(default_factory=dict)
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,9 @@ def test_a_missing_required_field_names_position_type_field_and_cure(store: ek.E
 
     try:
         for look in (lambda: list(store.read(after=1)), lambda: store.read(after=1).df()):
-            with pytest.raises(ek.SchemaError, match=r"position 2 .*'Sent': field 'weight': .*give the field a default"):
+            with pytest.raises(
+                ek.SchemaError, match=r"position 2 .*'Sent': field 'weight': .*give the field a default"
+            ):
                 look()
     finally:
 

@@ -227,7 +227,9 @@ def test_an_exception_names_event_handler_and_state_before(paid: ek.EventStore) 
     def divides(state: int, event: Paid) -> float:
         return state / 0
 
-    with pytest.raises(ek.ProjectionError, match=r"divides .*failed at position 2 on .*Paid.*the state before was 5") as e:
+    with pytest.raises(
+        ek.ProjectionError, match=r"divides .*failed at position 2 on .*Paid.*the state before was 5"
+    ) as e:
         paid.replay(broken)
     assert isinstance(e.value.__cause__, ZeroDivisionError)
     assert "ZeroDivisionError: division by zero" in str(e.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import uuid
@@ -79,8 +80,10 @@ def test_a_record_reads_back_as_it_was_written(given_commit: tuple[Place, list[D
         time = place.times if isinstance(place.times, int) else place.times[i]
         data, metadata = json.dumps(draft.data, sort_keys=True), json.dumps(draft.metadata, sort_keys=True)
         expected.append(
-            (draft.stream, versions[draft.stream], place.first + i, time, draft.type, draft.schema_version)
-            + (data, draft.occurred_us, metadata)
+            (
+                *(draft.stream, versions[draft.stream], place.first + i, time),
+                *(draft.type, draft.schema_version, data, draft.occurred_us, metadata),
+            )
         )
     assert rows_of(commit) == expected
     assert (commit.store, commit.previous, commit.last) == (STORE, place.previous, place.first + len(drafts) - 1)
@@ -129,10 +132,8 @@ def test_a_cut_or_flipped_record_is_an_error_or_a_commit_but_never_a_crash(
     at = data.draw(st.integers(0, len(record) - 1))
     record[at] ^= 1 << data.draw(st.integers(0, 7))
     cut = data.draw(st.integers(at, len(record)))
-    try:
+    with contextlib.suppress(RecordError):
         rows_of(decode(bytes(record[: cut + 1])))
-    except RecordError:
-        pass
 
 
 def test_a_newer_format_is_named_with_the_cure() -> None:

@@ -297,7 +297,9 @@ class StoreMachine(RuleBasedStateMachine):
             self.store.append_many([ek.Append(STREAMS[0], ek.NewEvent(type="T")), ek.Append(stream, event.new())])
 
     @rule(
-        rows=st.lists(st.tuples(st.sampled_from(STREAMS), st.integers(0, 2), st.integers(-3, 3)), min_size=1, max_size=6)
+        rows=st.lists(
+            st.tuples(st.sampled_from(STREAMS), st.integers(0, 2), st.integers(-3, 3)), min_size=1, max_size=6
+        )
     )
     def load(self, rows: list[tuple[str, int, int]]) -> None:
         """Rows of a frame at their own times, which may be equal, from the store's last time on."""
