@@ -274,13 +274,27 @@ def decode(record: bytes) -> Commit:
         body = from_json(zlib.decompress(text) if flags & _COMPRESSED else text)
         commit = Commit(uuid.UUID(bytes=store), previous, body)
         _check(commit)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, zlib.error) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+        zlib.error,
+    ) as error:
         raise RecordError(f"a damaged commit: {type(error).__name__}: {error}") from None
     return commit
 
 
 def _check(commit: Commit) -> None:
-    """The little that every reader relies on."""
+    """The little that every reader relies on. The lists' lengths come first: a wrong count could take all memory."""
+    body = commit.body
+    lists = [body[name] for name in ("times", "stream", "shape") if name in body]
+    lists += [] if "shape" in body else body["shapes"][0][3]
+    if any(len(values) != commit.count for values in lists):
+        raise ValueError("its columns differ in length")
     if len(commit.times) != commit.count or len(commit.stream_codes) != commit.count or commit.count < 1:
         raise ValueError("its columns differ in length")
     if len(commit.shape_codes) != commit.count or any(

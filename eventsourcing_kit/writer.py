@@ -29,7 +29,7 @@ from eventsourcing_kit.errors import (
     StoreClosedError,
     SupersededError,
 )
-from eventsourcing_kit.moment import aware_us
+from eventsourcing_kit.moment import LAST_US, aware_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -335,7 +335,10 @@ class Writer:
 
     def _times(self, request: _Request, tip: _Tip) -> int | list[int]:
         if request.times is None:
-            return max(aware_us(self._clock(), "the clock's time"), tip.us + 1)
+            us = max(aware_us(self._clock(), "the clock's time"), tip.us + 1)
+            if us > LAST_US:
+                raise InputError("the store's time has come to the end of the year 9999; no later time can be recorded")
+            return us
         if request.times[0] < tip.us:
             raise InputError("another append moved the store's time past the first row while it was being loaded")
         return request.times

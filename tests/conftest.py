@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import eventsourcing_kit as ek
+from eventsourcing_kit import schema
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # The same examples every time; `--hypothesis-profile=explore` looks for new ones.
@@ -17,6 +18,19 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=_SLOW_IS_FINE)
 settings.load_profile("fixed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_event_types(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test module sees the event types that it defines, not those that happen to share its process."""
+    modules = {request.node.obj.__name__, "tests.golden.make"}
+    own = {name: kind for name, kind in schema._registry.items() if kind.cls.__module__ in modules}
+    others = dict(schema._registry)
+    schema._registry.clear()
+    schema._registry.update(own)
+    yield
+    schema._registry.clear()
+    schema._registry.update(others)
 
 
 @pytest.fixture

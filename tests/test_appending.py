@@ -326,6 +326,15 @@ def test_a_clock_that_raises_raises_where_people_append() -> None:
         assert store.position == 0
 
 
+def test_time_ends_with_the_year_9999() -> None:
+    """An event after that could never be read again, so it is refused."""
+    with ek.EventStore(clock=lambda: datetime.max.replace(tzinfo=UTC)) as store:
+        store.append("a", noted(1))
+        with pytest.raises(ek.InputError, match="year 9999"):
+            store.append("a", noted(2))
+        assert [event.data["n"] for event in store.read()] == [1]
+
+
 def test_without_a_clock_it_is_now() -> None:
     """Between the moments before and after."""
     before = datetime.now(UTC)

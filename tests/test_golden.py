@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import keys, record
+from eventsourcing_kit import keys, record, schema
 from eventsourcing_kit.slate import Table
 from tests.golden.make import Deposited, Opened, make
 
@@ -23,6 +23,13 @@ STORE_ID = uuid.UUID("8c96bce4-3359-4f1e-80ec-045ffee1b99a")
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 LOADED = datetime(2026, 1, 6, tzinfo=UTC)
 US = timedelta(microseconds=1)
+
+
+@pytest.fixture(autouse=True)
+def types() -> None:
+    """The classes of `make`, whichever module was imported or cleared the registry before."""
+    schema.register(Opened, "Golden.Opened", 1)
+    schema.register(Deposited, "Golden.Deposited", 2)
 
 
 @pytest.fixture

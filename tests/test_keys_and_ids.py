@@ -60,6 +60,13 @@ def test_a_streams_range_holds_its_own_keys_only(name: str, other: str, version:
     assert inside == (name == other and version > after)
 
 
+@given(NAMES, st.text("\x00\x01a", min_size=1, max_size=4), VERSIONS, st.integers(0, 3))
+def test_a_name_that_begins_with_another_lies_outside_its_range(name: str, more: str, version: int, after: int) -> None:
+    """Also where it goes on with the very bytes that end a name, or with a version's zeros."""
+    start, end = keys.stream_range(name, after)
+    assert not start <= keys.stream(name + more, version) < end
+
+
 @given(st.lists(st.tuples(st.integers(-(2**62), 2**62), st.integers(0, 2**62)), min_size=2, max_size=20))
 def test_commit_keys_sort_by_time_then_by_position(places: list[tuple[int, int]]) -> None:
     """Also for times before 1970."""

@@ -198,6 +198,22 @@ def test_what_names_no_moment_is_told_what_to_write_instead(three: ek.EventStore
     assert says in str(error.value)
 
 
+def test_an_event_of_another_store_is_no_moment_of_this_one(three: ek.EventStore) -> None:
+    """Although there is an event at its position here too."""
+    counting = ek.Projection("counting", initial=int)
+    counting.on("Noted")(lambda state, event: state + 1)
+    history = three.history(counting)
+    with ek.EventStore(seed=2) as other:
+        stranger = other.append("a-1", noted(1)).events[0]
+    for view in (
+        lambda: three.read(as_of=stranger),
+        lambda: three.replay(counting, as_of=stranger),
+        lambda: history.at(stranger),
+    ):
+        with pytest.raises(ek.MomentError, match="no event of this store has the id"):
+            view()
+
+
 def test_an_empty_store_knows_the_place_before_the_first_event(store: ek.EventStore) -> None:
     """Position 0 and any time."""
     for moment in (0, START, "1970-01-01T00:00:00Z"):

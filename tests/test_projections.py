@@ -77,6 +77,13 @@ def test_a_key_exists_from_its_first_handled_event(paid: ek.EventStore) -> None:
         assert every_way(paid, balance(), key=key) == 0
 
 
+def test_what_is_not_hashable_is_no_key(paid: ek.EventStore) -> None:
+    """With what can be one."""
+    for ask in (paid.replay, paid.history):
+        with pytest.raises(ek.InputError, match=r"\[1\] cannot be a key"):
+            ask(balance(), key=[1])
+
+
 def test_initial_runs_once_a_key(paid: ek.EventStore) -> None:
     """Every key has its own first state, so even a list may be one."""
     made: list[list[int]] = []

@@ -136,6 +136,20 @@ def test_a_cut_or_flipped_record_is_an_error_or_a_commit_but_never_a_crash(
         rows_of(decode(bytes(record[: cut + 1])))
 
 
+def test_a_wrong_count_is_seen_before_it_takes_all_memory() -> None:
+    """Whatever else the body says."""
+    body = {
+        "position": 1,
+        "count": 2**40,
+        "key": 1,
+        "time": 0,
+        "streams": [["a", 1]],
+        "shapes": [["T", 1, ["x"], [[1]]]],
+    }
+    with pytest.raises(RecordError, match="differ in length"):
+        decode(HEAD.pack(b"EK", FORMAT, 0, STORE.bytes, NO_PREVIOUS) + json.dumps(body).encode())
+
+
 def test_a_newer_format_is_named_with_the_cure() -> None:
     """A record of format 2 says which formats are read, and what to do."""
     record = HEAD.pack(b"EK", 2, 0, STORE.bytes, NO_PREVIOUS) + b"{}"
