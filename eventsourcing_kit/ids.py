@@ -57,6 +57,11 @@ def position_in(event_id: uuid.UUID) -> int:
     return ((bits >> 64) & 0xFFF) << 30 | (bits >> 32) & ((1 << 30) - 1)
 
 
+def ms_in(event_id: uuid.UUID) -> int:
+    """The milliseconds since 1970 that an id made here carries."""
+    return event_id.int >> 80
+
+
 def to_uuid(row: bytes) -> UUID:
     """One id as an object."""
     return UUID(bytes=row)

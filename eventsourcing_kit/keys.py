@@ -1,6 +1,6 @@
 """The keys of the store's rows. They compare bytewise, in the order that scans need.
 
-    c | time of the first event | first position   ->  count, time of the last event, SHA-256 of the record
+    c | time of the first event | first position   ->  count, time of the last event, key of the ids, SHA-256
     i | id                                         ->  position, for supplied ids (others carry their position)
     m                                              ->  the store's id
     s | stream | last version in the commit        ->  the record, if small and of one stream, else first position
@@ -24,7 +24,7 @@ IDS = (b"i", b"j")
 STREAMS = (b"s", b"t")
 LOG = (b"z", b"{")
 _SIGN = 1 << 63
-_COMMIT = struct.Struct(">Iq32s")
+_COMMIT = struct.Struct(">IqQ32s")
 _U64 = struct.Struct(">Q")
 _END = b"\x00\x01"
 
@@ -36,6 +36,7 @@ class CommitEntry(NamedTuple):
     first_us: int
     last: int
     last_us: int
+    id_key: int
     digest: bytes
 
 
@@ -59,16 +60,16 @@ def commit(us: int, first: int = 0) -> bytes:
     return b"c" + u64(us + _SIGN) + u64(first)
 
 
-def commit_value(count: int, last_us: int, digest: bytes) -> bytes:
+def commit_value(entry: CommitEntry) -> bytes:
     """The value of a commit's index entry."""
-    return _COMMIT.pack(count, last_us, digest)
+    return _COMMIT.pack(entry.last - entry.first + 1, entry.last_us, entry.id_key, entry.digest)
 
 
 def commit_entry(key: bytes, value: bytes) -> CommitEntry:
     """Key and value of a commit's index entry, read."""
-    count, last_us, digest = _COMMIT.unpack(value)
+    count, last_us, id_key, digest = _COMMIT.unpack(value)
     first = number(key[9:17])
-    return CommitEntry(first, number(key[1:9]) - _SIGN, first + count - 1, last_us, digest)
+    return CommitEntry(first, number(key[1:9]) - _SIGN, first + count - 1, last_us, id_key, digest)
 
 
 def event_id(supplied: uuid.UUID) -> bytes:

@@ -17,7 +17,7 @@ from eventsourcing_kit.slate import Table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), NO_PREVIOUS)
+EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
 
@@ -144,8 +144,22 @@ class Log:
         position = ids.position_in(event_id)
         if event_id.version != 7 or not 1 <= position <= self.head.last:
             return None
-        commit = self.commit_of(position)
-        return position if commit.id_bytes[position - commit.first].tobytes() == event_id.bytes else None
+        return position if self._has_made(event_id, position) else None
+
+    def _has_made(self, event_id: uuid.UUID, position: int) -> bool:
+        """Whether the event at `position` has an id that was made, not supplied, and it is this one."""
+        if self.table.one(*keys.IDS) is not None:  # then only the record tells which ids were made
+            commit = self.commit_of(position)
+            return bool(commit.id_bytes[position - commit.first].tobytes() == event_id.bytes)
+        ms = ids.ms_in(event_id)
+        for row in self.table.scan(keys.COMMITS[0], keys.commit((ms + 1) * 1000), descending=True, ahead=1, rows=8):
+            entry = keys.commit_entry(*row)
+            if entry.first <= position:
+                made = ids.id_bytes(entry.id_key, np.array([position]), np.array([ms * 1000]))
+                return (
+                    made.tobytes() == event_id.bytes and position <= entry.last and ms <= max(entry.last_us // 1000, 0)
+                )
+        return False
 
     # -- commits -----------------------------------------------------------------------------------------------------
 

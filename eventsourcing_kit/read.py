@@ -67,6 +67,9 @@ class Selection:
 
     def _rows(self, commit: Commit) -> Ints:
         start, stop = max(self.after + 1 - commit.first, 0), min(self.upto - commit.first + 1, commit.count)
+        if start == 0 and stop == commit.count and not self._is_filtered:
+            rows = np.arange(commit.count, dtype=np.int64)
+            return rows[::-1] if self.backwards else rows
         keep = np.zeros(commit.count, dtype=bool)
         keep[start:stop] = True
         for wanted, names, codes in self._filters(commit):
@@ -76,6 +79,10 @@ class Selection:
             keep &= commit.versions > self.after_version
         rows = np.flatnonzero(keep)
         return rows[::-1] if self.backwards else rows
+
+    @property
+    def _is_filtered(self) -> bool:
+        return bool(self.stream or self.category or self.types is not None or self.after_version)
 
     def _filters(self, commit: Commit) -> Iterator[tuple[list[bool], list[str], str]]:
         """For each filter: which of the commit's distinct names pass, the names, and the column of their codes."""

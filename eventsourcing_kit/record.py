@@ -231,6 +231,9 @@ class Commit:
     @cached_property
     def shapes(self) -> list[Shape]:
         """The events by their looks."""
+        if "shape" not in self.body:
+            name, version, fields, columns = self.body["shapes"][0]
+            return [Shape(name, version, fields, columns, np.arange(self.count, dtype=np.int64))]
         codes = self.shape_codes
         order = np.argsort(codes, kind="stable")
         rows = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self.body["shapes"])))[:-1])

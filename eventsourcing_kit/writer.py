@@ -420,7 +420,7 @@ def _check_version(batch: Batch, actual: int) -> None:
 def _entry(place: record.Place, count: int, digest: bytes) -> keys.CommitEntry:
     times = place.times
     first_us, last_us = (times, times) if isinstance(times, int) else (times[0], times[-1])
-    return keys.CommitEntry(place.first, first_us, place.first + count - 1, last_us, digest)
+    return keys.CommitEntry(place.first, first_us, place.first + count - 1, last_us, place.key, digest)
 
 
 def _rows(
@@ -433,7 +433,7 @@ def _rows(
         (keys.log(entry.first), encoded),
         (
             keys.commit(entry.first_us, entry.first),
-            keys.commit_value(entry.last - entry.first + 1, entry.last_us, entry.digest),
+            keys.commit_value(entry),
         ),
     ]
     rows.extend((keys.stream(stream, version), pointer) for stream, version in versions.items())
