@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ TIME = "datetime64[us, UTC]"
 ATTRIBUTES = (
     "id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata",
 )  # fmt: skip
+_NOTHING = {type(None), type(pd.NA)}
 _EXACT_FLOAT = 1 << 53
 _IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 NO_TIME = np.iinfo(np.int64).min
@@ -35,13 +37,15 @@ NO_TIME = np.iinfo(np.int64).min
 
 def column(values: Sequence[Any]) -> Any:
     """A pandas array of plain values, None for missing: Int64, Float64, boolean, string or times, else objects."""
-    kinds = set(map(type, values)) - {type(None), type(pd.NA)}
+    kinds = set(map(type, values))
+    whole = kinds.isdisjoint(_NOTHING)
+    kinds -= _NOTHING
     if kinds == {bool}:
         return pd.array(list(values), dtype="boolean")
     if kinds == {int} or kinds == {int, float} or kinds == {float}:
-        return _numbers(values, kinds)
+        return _numbers(values, kinds, whole)
     if kinds == {str}:
-        return strings(np.array([pd.NA if v is None else v for v in values], dtype=object))
+        return strings(objects(values if whole else [pd.NA if v is None else v for v in values]))
     if kinds and all(issubclass(kind, datetime) for kind in kinds):
         return _datetimes(values)
     return objects(values)
@@ -54,15 +58,17 @@ def objects(values: Sequence[Any]) -> Any:
     return array
 
 
-def _numbers(values: Sequence[Any], kinds: set[type]) -> Any:
-    missing = np.fromiter((v is None or v is pd.NA for v in values), dtype=bool, count=len(values))
-    full = [0 if gone else v for v, gone in zip(values, missing, strict=True)] if missing.any() else list(values)
+def _numbers(values: Sequence[Any], kinds: set[type], whole: bool) -> Any:
+    missing, full = np.zeros(len(values), dtype=bool), list(values)
+    if not whole:
+        missing = np.fromiter((v is None or v is pd.NA for v in values), dtype=bool, count=len(values))
+        full = [0 if gone else v for v, gone in zip(values, missing, strict=True)]
     if kinds == {int}:
         try:
             return pd.arrays.IntegerArray(np.array(full, dtype=np.int64), missing)
         except OverflowError:
             return objects(values)
-    if any(type(v) is int and abs(v) > _EXACT_FLOAT for v in full):
+    if int in kinds and any(type(v) is int and abs(v) > _EXACT_FLOAT for v in full):
         return objects(values)
     return pd.arrays.FloatingArray(np.array(full, dtype=np.float64), missing)
 
@@ -154,7 +160,7 @@ class _Columns:
             "recorded_at": commit.times[rows],
             "occurred_at": occurred[rows],
             "metadata": objects(
-                [dict(metadata.get(row, ())) for row in rows.tolist()] if metadata else [{} for _ in rows]
+                [dict(metadata.get(row, ())) for row in rows.tolist()] if metadata else [{} for _ in range(len(rows))]
             ),
         }
         for name, values in added.items():
@@ -218,9 +224,10 @@ def _payload(shape: Shape, inside: Ints, first: int) -> Iterable[tuple[str, list
 
 
 def _field(count: int, parts: list[tuple[Ints, list[Any]]]) -> Any:
-    if len(parts) == 1 and len(parts[0][1]) == count and bool((np.diff(parts[0][0]) > 0).all()):
-        return column(parts[0][1])
+    at = np.concatenate([rows for rows, _ in parts])
+    values = list(chain.from_iterable(part for _, part in parts))
+    if len(at) == count and bool((np.diff(at) > 0).all()):
+        return column(values)
     full = np.full(count, None, dtype=object)
-    for at, values in parts:
-        full[at] = objects(values)
+    full[at] = objects(values)
     return column(full.tolist())
