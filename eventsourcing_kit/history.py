@@ -97,7 +97,7 @@ class History:
 
     def _at(self, position: int) -> dict[Any, Any]:
         rows = np.flatnonzero((self._from <= position) & (position < self._until))
-        return dict(zip(self._sorted_keys[rows].tolist(), self._sorted_states[rows].tolist(), strict=True))
+        return dict(zip(self._sorted_keys[rows], self._sorted_states[rows], strict=True))
 
     def _states_at(self, position: int) -> dict[Any, Any]:
         """As `_at`; one state over the whole log is there from the start."""
