@@ -111,7 +111,7 @@ class RecordedEvent:
     schema_version: int
     recorded_at: datetime
     occurred_at: datetime | None
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = field(hash=False)
     data: Any = field(hash=False)
 
     def __repr__(self) -> str:

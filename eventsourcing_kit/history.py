@@ -47,6 +47,11 @@ def fields_of(state: Any) -> dict[str, Any]:
     return {"state": state}
 
 
+def _has_fields(state: Any) -> bool:
+    """Whether `fields_of` takes the state apart."""
+    return fields_of(state).get("state", _MISSING) is not state
+
+
 class History:
     """All states there were, up to `as_of`; made by `store.history(projection)`.
 
@@ -107,7 +112,7 @@ class History:
     def _position(self, given: object) -> int:
         parsed = moment.parse(given)
         if isinstance(parsed, moment.TimePoint):
-            return self._position_at(parsed)
+            return self._position_at(parsed, given)
         if isinstance(parsed, uuid.UUID):
             parsed = self._log.resolve(parsed)
         if not parsed >= 0:
@@ -116,10 +121,10 @@ class History:
             raise self._beyond(given)
         return parsed if self._log.closed else self._log.resolve(given)
 
-    def _position_at(self, us: int) -> int:
+    def _position_at(self, us: int, given: object) -> int:
         if us >= self._cut_us:
             if not self._log.closed and self._log.position_at(us) > self.as_of:
-                raise self._beyond(moment.from_us(us).isoformat())
+                raise self._beyond(given)
             return self.as_of
         handled = int(np.searchsorted(self._us, us, side="right"))
         return int(self._positions[handled - 1]) if handled else 0
@@ -161,16 +166,12 @@ class History:
         return valid_to
 
     def _state_columns(self) -> dict[str, list[Any]]:
-        shapes = {tuple(fields_of(state)) for state in self._states if state is not GONE}
-        if len(shapes) != 1 or shapes == {("state",)} or self._has_plain_states():
+        held = [state for state in self._states if state is not GONE]
+        names = dict.fromkeys(fields_of(held[0])) if held and _has_fields(held[0]) else {}
+        if not names or not all(_has_fields(state) and fields_of(state).keys() == names.keys() for state in held):
             return {"state": [None if state is GONE else state for state in self._states]}
         rows = [{} if state is GONE else fields_of(state) for state in self._states]
-        return {name: [row.get(name) for row in rows] for name in shapes.pop()}
-
-    def _has_plain_states(self) -> bool:
-        """Whether some states have no fields, which could share the field names of others by chance."""
-        kinds = {type(state) for state in self._states if state is not GONE}
-        return len(kinds) > 1 and any(kind in (int, float, str, bool, list, set) for kind in kinds)
+        return {name: [row.get(name) for row in rows] for name in names}
 
     # -- questions ---------------------------------------------------------------------------------------------------
 

@@ -49,6 +49,12 @@ class Columns:
         if not frame.columns.is_unique:
             twice = frame.columns[frame.columns.duplicated()][0]
             raise InputError(f"the frame has the column {twice!r} twice; rename one of them")
+        names = [str(name) for name in frame.columns]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InputError(f"two of the frame's columns would become the field {twice!r}; rename one of them")
+        for name in names:
+            schema.plain_json({name: None}, "the frame")
         for role in ("stream", "type", "recorded_at", "occurred_at", "id"):
             name = getattr(self, role)
             if name is not None and name not in frame.columns:
@@ -136,7 +142,7 @@ def _time(values: pd.Series[Any], i: int, value: Any) -> int:
         except ValueError:
             raise InputError(f"{_where(values, i)} is {given!r}, which is no ISO time") from None
     if isinstance(value, pd.Timestamp):
-        value = value.floor("us").to_pydatetime(warn=False)
+        value = (value if value.tzinfo is None else value.tz_convert("UTC")).floor("us").to_pydatetime(warn=False)
     if not isinstance(value, dt.datetime):
         raise InputError(f"{_where(values, i)} is {given!r}, which is no time; convert it: pd.to_datetime(…, utc=True)")
     if value.utcoffset() is None:
@@ -173,6 +179,8 @@ def _payload(frame: pd.DataFrame, columns: Columns) -> list[dict[str, Any]]:
 
 def _fill(rows: list[dict[str, Any]], values: pd.Series[Any]) -> None:
     field = str(values.name)
+    if isinstance(values.dtype, pd.SparseDtype):
+        values = values.astype(values.dtype.subtype)
     present = values.notna().to_numpy()
     plain = values.tolist()
     is_object = values.dtype == object
@@ -187,7 +195,7 @@ def _fill(rows: list[dict[str, Any]], values: pd.Series[Any]) -> None:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+    return value is None or (type(value) is not str and pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
 def _cell(values: pd.Series[Any], i: int, value: Any) -> Any:
@@ -203,6 +211,10 @@ def _cell(values: pd.Series[Any], i: int, value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value.tolist()]
+    if isinstance(value, np.datetime64):
+        return pd.Timestamp(value).isoformat()
+    if isinstance(value, np.timedelta64):
+        return str(pd.Timedelta(value))
     if isinstance(value, np.generic):
         return _plain(value.item())
     if isinstance(value, dict):

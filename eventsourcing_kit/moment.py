@@ -92,6 +92,8 @@ def _plain(time: datetime) -> datetime:
     """A pandas Timestamp as datetime: subtraction would bring pandas' own timedelta, with its own range."""
     if type(time) is datetime:
         return time
+    if time.year > 9999:
+        raise MomentError(f"the year {time.year} lies beyond 9999, the last that a datetime has")
     return datetime(
         time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond,
         tzinfo=time.tzinfo, fold=time.fold,

@@ -67,7 +67,11 @@ class Handler:
 
 
 def _key_name(key: Key) -> object:
-    return getattr(key, "__qualname__", key)
+    """What tells one key from another when a cell is run again: functions are new then, but their code is the same."""
+    code = getattr(key, "__code__", None)
+    if code is None:
+        return key
+    return code.co_code, code.co_names, code.co_consts, getattr(key, "__defaults__", None)
 
 
 class Projection:

@@ -24,6 +24,7 @@ NAME_BYTES = 1024
 DEPTH = 128
 _SHOWN_CHARACTERS = 200
 _PLAIN = (int, str, float, bool)
+_PLAIN_CONFIG = {"frozen", "extra", "ser_json_bytes", "val_json_bytes", "title"}
 
 
 class Schema:
@@ -68,6 +69,8 @@ class Schema:
     def is_plain(self, field: str, values: list[Any]) -> bool:
         """Whether the stored values of a field are, without a look at the class's code, the values of its objects."""
         info = self.cls.model_fields.get(field)
+        if not _PLAIN_CONFIG.issuperset(self.cls.model_config):
+            return False
         if info is None or info.metadata or info.annotation not in _PLAIN or self._has_code:
             return False
         return set(map(type, values)) <= {info.annotation}
@@ -167,10 +170,31 @@ def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
         back = schema.from_rows(rows)
     except ValueError:  # pydantic's ValidationError is one
         back = [None] * len(rows)
+    _fit_newest(schema, rows)
     for event, row, copy in zip(events, rows, back, strict=True):
-        if copy is None or copy.__dict__ != event.__dict__ or copy.__pydantic_extra__ != event.__pydantic_extra__:
+        if copy is None or copy.__dict__ != event.__dict__ or not _same_beside(copy, event):
             _refuse(schema, event, row)
     return rows
+
+
+def _same_beside(copy: BaseModel, event: BaseModel) -> bool:
+    """Whether what stands beside the fields is the same: extra fields and private attributes."""
+    private = copy.__pydantic_private__ == event.__pydantic_private__
+    return private and copy.__pydantic_extra__ == event.__pydantic_extra__
+
+
+def _fit_newest(schema: Schema, rows: list[dict[str, Any]]) -> None:
+    """Refuse instances of a class that was defined again since, where the newer one could not read them."""
+    newest = registered(schema.name)
+    if newest is None or newest is schema:
+        return
+    try:
+        newest.from_rows(rows, strict_fields=True)
+    except ValueError as error:
+        raise InputError(
+            f"{schema.name} was defined again since this event was made, and the newer class does not fit it "
+            f"({error}); make the event anew"
+        ) from None
 
 
 def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
@@ -194,12 +218,17 @@ def _can_dump(event: BaseModel, field: str) -> bool:
     return True
 
 
-def _in_order(event: BaseModel, row: dict[str, Any]) -> dict[str, Any]:
+def _in_order(value: Any, dumped: Any) -> Any:
     """Sets iterate in another order in every process; sorted, the same event gives the same bytes."""
-    for name, dumped in row.items():
-        if isinstance(getattr(event, name, None), (set, frozenset)):
-            row[name] = sorted(dumped, key=to_json)
-    return row
+    if isinstance(value, (set, frozenset)):
+        return sorted(dumped, key=to_json)
+    if isinstance(value, BaseModel) and isinstance(dumped, dict):
+        return {name: _in_order(getattr(value, name, None), inner) for name, inner in dumped.items()}
+    if isinstance(value, dict) and isinstance(dumped, dict) and len(value) == len(dumped):
+        return {k: _in_order(one, inner) for one, (k, inner) in zip(value.values(), dumped.items(), strict=True)}
+    if isinstance(value, (list, tuple)) and isinstance(dumped, list) and len(value) == len(dumped):
+        return [_in_order(one, inner) for one, inner in zip(value, dumped, strict=True)]
+    return dumped
 
 
 def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:

@@ -249,6 +249,7 @@ class Table:
     def __init__(self, folder: str | None, *, read_only: bool = False) -> None:
         self.read_only = read_only
         self._open = True
+        self._pid = os.getpid()
         self._db: Any = _open(folder, read_only)
 
     def write(self, rows: list[tuple[bytes, bytes]], *, flush: bool) -> None:
@@ -304,6 +305,8 @@ class Table:
         return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        if os.getpid() != self._pid:
+            raise StoreClosedError("this store was opened before the process forked; open it in the child, or spawn")
         if not self._open:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         try:

@@ -75,6 +75,8 @@ class EventStore:
     ) -> None:
         self._path = _checked_path(path, read_only)
         self._fsync, self._read_only = fsync, read_only
+        if clock is not None and not callable(clock):
+            raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InputError(f"seed is {seed!r}; give a whole number")
         with _opening:
@@ -392,6 +394,10 @@ def _checked_appends(appends: Iterable[Append]) -> list[Append]:
 
 def _as_event(draft: Draft) -> NewEvent:
     occurred_at = None if draft.occurred_us is None else from_us(draft.occurred_us)
+    kind = schema.registered(draft.type)
+    if kind is not None:
+        (event,) = kind.from_rows([draft.data])
+        return NewEvent(event, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
     return NewEvent(type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
 
 

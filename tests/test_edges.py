@@ -1,0 +1,166 @@
+"""Edges that somebody fell over once: each was a wrong answer before it was a test."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+import eventsourcing_kit as ek
+
+
+class Moved(ek.Event):
+    source: str
+    target: str
+    amount: int
+
+
+class Tagged(ek.Event):
+    tags: list[set[int]]
+
+
+class Aliased(ek.Event):
+    model_config = ConfigDict(strict=True)
+    name: str = Field(alias="Name")
+    on: dt.date
+
+
+class Noted(ek.Event):
+    text: str
+    _note: int = PrivateAttr(default=0)
+
+
+class Order(BaseModel):
+    state: str
+
+
+def test_two_lambda_keys_touch_two_keys(store: ek.EventStore) -> None:
+    """All lambdas have one name; their code tells them apart."""
+    moved = ek.Projection("moved", initial=lambda: 0)
+
+    @moved.on(Moved, key=lambda record: record.data.source)
+    def touch(state: int, event: Moved) -> int:
+        return state - event.amount
+
+    @moved.on(Moved, key=lambda record: record.data.target)
+    def touch(state: int, event: Moved) -> int:  # noqa: F811 - the same name, as people write it in notebooks
+        return state + event.amount
+
+    store.append("transfer-1", Moved(source="a", target="b", amount=5))
+    assert store.replay(moved) == {"a": -5, "b": 5}
+
+
+@pytest.mark.parametrize("names", [["\ud800"], [0, "0"]])
+def test_a_frame_whose_columns_cannot_be_fields_loads_nothing(store: ek.EventStore, names: list[object]) -> None:
+    """Also where the bad column is empty in the first ten thousand rows."""
+    rows = 10_001
+    frame = pd.DataFrame({"s": ["a"] * rows, "t": "T", "at": pd.to_datetime(range(rows), unit="s", utc=True)})
+    for name in names:
+        frame[name] = pd.Series([None] * (rows - 1) + ["x"], dtype=object)
+    with pytest.raises(ek.InputError):
+        store.load(frame, stream="s", type="t", recorded_at="at")
+    assert store.position == 0
+
+
+def test_missing_and_timely_cells_of_an_object_column_load_as_plain_values(store: ek.EventStore) -> None:
+    """NaT and NaN of every kind are missing cells; numpy's times are ISO text."""
+    cells = [
+        np.datetime64("NaT"),
+        np.timedelta64("NaT"),
+        np.float32("nan"),
+        np.datetime64("2020-01-01T00:00:00.5", "ns"),
+    ]
+    at = pd.to_datetime(range(4), unit="s", utc=True)
+    frame = pd.DataFrame({"s": "a", "t": "T", "at": at, "v": pd.Series(cells, dtype=object)})
+    store.load(frame, stream="s", type="t", recorded_at="at")
+    assert [event.data for event in store.read()] == [{}, {}, {}, {"v": "2020-01-01T00:00:00.500000"}]
+
+
+def test_an_object_column_of_times_in_a_doubled_hour_loads(store: ek.EventStore) -> None:
+    """Floored in UTC, where no hour is doubled."""
+    time = pd.Timestamp("2023-10-29T00:30Z").tz_convert("Europe/Berlin")
+    other = pd.Timestamp("2023-10-29T05:00Z")
+    frame = pd.DataFrame({"s": "a", "t": "T", "at": pd.Series([time, other], dtype=object)})
+    store.load(frame, stream="s", type="t", recorded_at="at")
+    assert next(iter(store.read())).recorded_at == time.tz_convert("UTC")
+
+
+def test_nested_sets_are_the_same_data_in_any_order(store: ek.EventStore) -> None:
+    """So a repeated append is recognised, and a seeded store is the same to the byte."""
+    own = uuid.uuid4()
+    store.append("a", ek.NewEvent(Tagged(tags=[{0, 8}]), id=own))
+    assert store.append("a", ek.NewEvent(Tagged(tags=[{8, 0}]), id=own)).replayed
+
+
+def test_an_instance_of_a_class_that_was_defined_again_is_refused_where_it_does_not_fit(store: ek.EventStore) -> None:
+    """Otherwise nobody could read it."""
+
+    class Redefined(ek.Event):
+        x: int
+
+    old = Redefined(x=1)
+
+    class Redefined(ek.Event):
+        y: int
+
+    with pytest.raises(ek.InputError, match="defined again"):
+        store.append("a", old)
+    assert store.position == 0
+
+
+def test_an_unknown_outcome_of_a_strict_class_with_aliases_can_be_repeated(store: ek.EventStore) -> None:
+    """The error's events are event objects again."""
+    writer = store._writer
+    assert writer is not None
+
+    def lost(rows: object) -> None:
+        raise OSError("lost")
+
+    writer._store = lost  # type: ignore[assignment]
+    with pytest.raises(ek.OutcomeUnknownError) as unknown:
+        store.append("a", Aliased(Name="x", on=dt.date(2020, 1, 1)))
+    other = ek.EventStore()
+    assert other.append("a", unknown.value.events).events[0].data == Aliased(Name="x", on=dt.date(2020, 1, 1))
+
+
+def test_a_private_attribute_that_would_be_lost_is_refused(store: ek.EventStore) -> None:
+    """It is part of equality, and it is not stored."""
+    event = Noted(text="x")
+    event._note = 5
+    with pytest.raises(ek.InputError):
+        store.append("a", event)
+
+
+def test_a_state_whose_only_field_is_called_state_is_taken_apart(store: ek.EventStore) -> None:
+    """The column holds the field's value, not the model; dicts with the same keys in another order are alike."""
+    orders = ek.Projection("orders", initial=lambda: Order(state="new"))
+    orders.on("Shipped")(lambda state, event: Order(state="shipped"))
+    pairs = ek.Projection("pairs", initial=dict)
+    pairs.on("Shipped")(lambda state, event: {"a": 1, "b": 2} if not state else {"b": 3, "a": 4})
+    store.append("order-1", [ek.NewEvent(type="Shipped"), ek.NewEvent(type="Shipped")])
+    assert store.history(orders).df()["state"].tolist() == ["shipped", "shipped"]
+    assert store.history(pairs).df()[["a", "b"]].values.tolist() == [[1, 2], [4, 3]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_history_used_after_fork_raises_at_once(store: ek.EventStore) -> None:
+    """By itself the storage would hang for ever in the child."""
+    store.append("a", ek.NewEvent(type="T"))
+    counted = ek.Projection("counted", initial=lambda: 0)
+    counted.on("T")(lambda state, event: state + 1)
+    history = store.history(counted)
+    child = os.fork()
+    if child == 0:
+        try:
+            history.first(bool)
+        except ek.StoreClosedError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
