@@ -115,7 +115,7 @@ def _id(given: object) -> uuid.UUID | None:
     if given is None or isinstance(given, uuid.UUID):
         return given
     try:
-        return uuid.UUID(given)  # type: ignore[arg-type]
+        return uuid.UUID(given)  # type: ignore[arg-type]  # what is no text raises below
     except (ValueError, AttributeError, TypeError):
         raise InputError(f"the id {given!r} is no UUID; give a UUID or its text, or leave it out") from None
 

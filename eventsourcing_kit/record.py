@@ -122,7 +122,7 @@ def _extras(drafts: Sequence[Draft]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if any(draft.id for draft in drafts):
         at = [i for i, draft in enumerate(drafts) if draft.id]
-        found["ids"] = [at, [drafts[i].id.hex for i in at]]  # type: ignore[union-attr]
+        found["ids"] = [at, [drafts[i].id.hex for i in at]]  # type: ignore[union-attr]  # `at` holds those with ids
     if any(draft.occurred_us is not None for draft in drafts):
         at = [i for i, draft in enumerate(drafts) if draft.occurred_us is not None]
         found["occurred"] = [at, [drafts[i].occurred_us for i in at]]

@@ -35,7 +35,7 @@ class Schema:
 
     @cached_property
     def _adapter(self) -> TypeAdapter[list[Any]]:
-        return TypeAdapter(list[self.cls])  # type: ignore[name-defined]
+        return TypeAdapter(list[self.cls])  # type: ignore[name-defined]  # a class known only when it runs
 
     @cached_property
     def _may_hold_sets(self) -> bool:

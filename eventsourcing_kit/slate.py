@@ -301,8 +301,8 @@ class Table:
 
     def _shutdown(self) -> Coroutine[Any, Any, Any]:
         if self.read_only:
-            return self._db.shutdown()  # type: ignore[no-any-return]
-        return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]
+            return self._db.shutdown()  # type: ignore[no-any-return]  # untyped binding
+        return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if os.getpid() != self._pid:
