@@ -78,18 +78,41 @@ def _event_loop() -> object:
 binding._uniffi_get_event_loop = _event_loop
 
 
+class _Running:
+    """A coroutine of the binding, begun: the library works on it while the caller does something else."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self._waits_for: _Future | None = None
+        self._result: Any = None
+        self._step()
+
+    def _step(self) -> None:
+        _driving.on = True
+        try:
+            self._waits_for = self._coroutine.send(None)
+        except StopIteration as done:
+            self._waits_for, self._result = None, done.value
+        finally:
+            _driving.on = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._waits_for is None
+
+    def result(self) -> Any:
+        try:
+            while self._waits_for is not None:
+                self._waits_for.lock.acquire()
+                self._step()
+        finally:
+            self._coroutine.close()
+        return self._result
+
+
 def _drive(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    _driving.on = True
-    coroutine = make()
-    try:
-        while True:
-            coroutine.send(None).lock.acquire()
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    finally:
-        _driving.on = False
-        coroutine.close()
+    result: T = _Running(make()).result()
+    return result
 
 
 class _Errand:
@@ -141,13 +164,14 @@ _worker: _Worker | None = None
 _worker_lock = threading.Lock()
 
 
-def _call(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _aside(work: Callable[[], T]) -> T:
+    """Do it in a thread that is not the main one."""
     global _worker
     if threading.current_thread() is not threading.main_thread():
-        return _drive(make)
+        return work()
     with _worker_lock:
         _worker = _worker or _Worker()
-    result: T = _worker.call(lambda: _drive(make))
+    result: T = _worker.call(work)
     return result
 
 
@@ -257,9 +281,26 @@ class Table:
         batch = slate.WriteBatch()
         for key, value in rows:
             batch.put(key, value)
-        self._call(lambda: self._db.write(batch))
         if flush:
-            self._call(lambda: self._db.flush())
+            self._guarded(lambda: self._write_through(batch))
+        else:
+            self._call(lambda: self._db.write(batch))
+
+    def _write_through(self, batch: Any) -> None:
+        """Ask for the flush while the write is on its way, which saves a round trip in four.
+
+        The flush nearly always finds the write there; only the handle says for certain, so a flush that was too early is
+        done again.
+        """
+        write, flush = _Running(self._db.write(batch)), _Running(self._db.flush())
+        try:
+            handle = write.result()
+        finally:
+            flush.result()
+        durable = _Running(handle.await_durable())
+        if not durable.is_done:
+            _drive(self._db.flush)
+        durable.result()
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
@@ -297,7 +338,7 @@ class Table:
         if self._open:
             self._open = False
             with contextlib.suppress(slate.Error):
-                _call(self._shutdown)
+                _aside(lambda: _drive(self._shutdown))
 
     def _shutdown(self) -> Coroutine[Any, Any, Any]:
         if self.read_only:
@@ -305,12 +346,15 @@ class Table:
         return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return self._guarded(lambda: _drive(make))
+
+    def _guarded(self, work: Callable[[], T]) -> T:
         if os.getpid() != self._pid:
             raise StoreClosedError("this store was opened before the process forked; open it in the child, or spawn")
         if not self._open:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         try:
-            return _call(make)
+            return _aside(work)
         except slate.Error as error:
             raise _translated(error) from error
 
