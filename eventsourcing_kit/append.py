@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eventsourcing_kit.batch import Expected, ExpectedVersion
 from eventsourcing_kit.read import event_at, recorded
 from eventsourcing_kit.record import decode
-from eventsourcing_kit.writer import Expected, ExpectedVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.draft import Events
     from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.log import Log
-    from eventsourcing_kit.writer import Stored
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = Non
     several = _several(events)
     if not several:
         raise InputError(f"an empty batch for stream {stream!r}; append at least one event")
+    kind = _only_class(several)
+    if kind is not None:
+        return [
+            Draft(stream, kind.name, kind.version, row, None, None, shared) for row in schema.dump_all(kind, several)
+        ]
     data = _data(several)
     return [_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)]
 
@@ -38,6 +43,13 @@ def _several(events: Any) -> list[Any]:
             f"{events!r} is no event; append an instance of a class X(ek.Event), a NewEvent, or a list of them"
         )
     return list(events)
+
+
+def _only_class(events: list[Any]) -> schema.Schema | None:
+    """The schema of event objects of one class, the usual batch; None for any other."""
+    classes = set(map(type, events))
+    only = classes.pop()
+    return only.__event_schema__ if not classes and issubclass(only, Event) and only is not Event else None
 
 
 def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Bytes = npt.NDArray[np.uint8]
 
 POSITION_LIMIT = 1 << 42
-_HEX = np.frombuffer(b"".join(b"%02x" % i for i in range(256)), dtype=np.uint8).reshape(256, 2)
-_TEXT_COLUMNS = [c for c in range(36) if c not in (8, 13, 18, 23)]
+_HEX = np.frombuffer(b"".join(b"%02x" % i for i in range(256)), dtype=np.uint16)
+_GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # of hexadecimal digits, with a dash between two
 
 
 def id_bytes(key: int | UInts, positions: Ints, times_us: Ints) -> Bytes:
@@ -69,7 +69,11 @@ def to_uuid(row: bytes) -> UUID:
 
 def to_text(rows: Bytes) -> list[str]:
     """Ids as text in the usual 8-4-4-4-12 form."""
-    text = np.full((len(rows), 36), ord("-"), dtype=np.uint8)
-    text[:, _TEXT_COLUMNS] = _HEX[rows].reshape(-1, 32)
-    texts: list[str] = text.view("S36").ravel().astype("U36").tolist()
-    return texts
+    if not len(rows):
+        return []
+    digits = _HEX[rows].view(np.uint8)
+    text = np.full((len(rows), 37), ord("-"), dtype=np.uint8)
+    for dashes, (start, end) in enumerate(_GROUPS):
+        text[:, start + dashes : end + dashes] = digits[:, start:end]
+    text[:, 36] = ord("\n")
+    return text.tobytes()[:-1].decode("ascii").split("\n")

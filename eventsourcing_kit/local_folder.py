@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import struct
 import tempfile
 from pathlib import Path
@@ -21,6 +22,7 @@ try:
 except ImportError:  # Windows has neither the flag nor the module
     fcntl = None  # type: ignore[assignment]
 
+_ROOM_BYTES = 1 << 20
 _GET_FLAGS, _SET_FLAGS, _SYNC_FLAG = 0x80086601, 0x40086602, 8
 
 
@@ -39,6 +41,14 @@ def prepare(folder: Path) -> None:
 def is_store(folder: Path) -> bool:
     """Whether a store was ever opened in the folder."""
     return (folder / "log" / "manifest").is_dir()
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the folder's disk has too little room for a commit."""
+    try:
+        return shutil.disk_usage(folder).free < _ROOM_BYTES
+    except OSError:
+        return False
 
 
 def changed_ns(folder: Path) -> tuple[int, ...]:

@@ -72,11 +72,16 @@ class Log:
             self.table = self._open_table()
             self.head = self._last_entry()
 
-    def close(self) -> None:
-        """Safe to call twice."""
-        if not self.closed and os.getpid() == self._pid:
+    def close(self, *, answers: bool = True) -> None:
+        """Safe to call twice. A storage that no longer `answers` is left alone."""
+        if not self.closed and os.getpid() == self._pid and answers:
             self.table.close()
         self.closed = True
+
+    def trouble(self) -> str:
+        """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""
+        full = self.folder is not None and local_folder.is_full(self.folder)
+        return f" (the disk of {str(self.folder)!r} is full)" if full else ""
 
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)

@@ -160,10 +160,10 @@ class Read:
 
     def df(self) -> pd.DataFrame:
         """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields."""
-        from eventsourcing_kit import frames  # pandas is loaded when the first frame is made
+        from eventsourcing_kit import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()
-        return frames.of_events(self._selection.chunks(self._log))
+        return event_frame.of_events(self._selection.chunks(self._log))
 
     def __repr__(self) -> str:
         asked = self._selection

@@ -104,9 +104,8 @@ def encode(place: Place, drafts: Sequence[Draft]) -> bytes:
 
 def _coded(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
     """The distinct values in order of appearance, and each value's index among them."""
-    seen: dict[Any, int] = {}
-    codes = [seen.setdefault(value, len(seen)) for value in values]
-    return list(seen), codes
+    index = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return list(index), [index[value] for value in values]
 
 
 def _shapes(drafts: Sequence[Draft]) -> dict[str, Any]:
@@ -120,15 +119,16 @@ def _shapes(drafts: Sequence[Draft]) -> dict[str, Any]:
 
 def _extras(drafts: Sequence[Draft]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if any(draft.id for draft in drafts):
-        at = [i for i, draft in enumerate(drafts) if draft.id]
-        found["ids"] = [at, [drafts[i].id.hex for i in at]]  # type: ignore[union-attr]  # `at` holds those with ids
-    if any(draft.occurred_us is not None for draft in drafts):
-        at = [i for i, draft in enumerate(drafts) if draft.occurred_us is not None]
-        found["occurred"] = [at, [drafts[i].occurred_us for i in at]]
-    if any(draft.metadata for draft in drafts):
-        at = [i for i, draft in enumerate(drafts) if draft.metadata]
-        texts, codes = _coded([to_json(drafts[i].metadata) for i in at])
+    supplied = [(i, draft.id.hex) for i, draft in enumerate(drafts) if draft.id is not None]
+    occurred = [(i, draft.occurred_us) for i, draft in enumerate(drafts) if draft.occurred_us is not None]
+    described = [(i, to_json(draft.metadata)) for i, draft in enumerate(drafts) if draft.metadata]
+    if supplied:
+        found["ids"] = list(zip(*supplied, strict=True))
+    if occurred:
+        found["occurred"] = list(zip(*occurred, strict=True))
+    if described:
+        at, values = zip(*described, strict=True)
+        texts, codes = _coded(values)
         found["metadata"] = [at, codes, [from_json(text) for text in texts]]
     return found
 
@@ -176,6 +176,16 @@ class Commit:
     def has_supplied_ids(self) -> bool:
         """Whether some ids were supplied and not made from the key."""
         return "ids" in self.body
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all events share their stream, their looks and their time."""
+        return "time" in self.body and "stream" not in self.body and "shape" not in self.body
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether some events have what most do not: a supplied id, a time of occurrence, metadata."""
+        return not self.body.keys().isdisjoint(("ids", "occurred", "metadata"))
 
     @property
     def streams(self) -> list[str]:
@@ -293,16 +303,18 @@ def decode(record: bytes) -> Commit:
 
 def _check(commit: Commit) -> None:
     """The little that every reader relies on. The lists' lengths come first: a wrong count could take all memory."""
-    body = commit.body
+    body, count = commit.body, commit.count
+    if count < 1:
+        raise ValueError("it has no events")
     lists = [body[name] for name in ("times", "stream", "shape") if name in body]
     lists += [] if "shape" in body else body["shapes"][0][3]
-    if any(len(values) != commit.count for values in lists):
+    if any(len(values) != count for values in lists):
         raise ValueError("its columns differ in length")
-    if len(commit.times) != commit.count or len(commit.stream_codes) != commit.count or commit.count < 1:
+    if commit.is_uniform:
+        int(body["time"])
+    elif len(commit.times) != count or len(commit.stream_codes) != count or len(commit.shape_codes) != count:
         raise ValueError("its columns differ in length")
-    if len(commit.shape_codes) != commit.count or any(
-        len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns
-    ):
+    elif any(len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns):
         raise ValueError("its shapes differ in length")
 
 

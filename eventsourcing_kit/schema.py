@@ -6,11 +6,13 @@ their defaults and fields that the class no longer has are ignored. The log is n
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import math
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 NAME_BYTES = 1024
 DEPTH = 128
 _SHOWN_CHARACTERS = 200
-_PLAIN = (int, str, float, bool)
+_PLAIN = {int, str, float, bool, type(None)}
 _PLAIN_CONFIG = {"frozen", "extra", "ser_json_bytes", "val_json_bytes", "title"}
 
 
@@ -66,20 +68,56 @@ class Schema:
                 to_json(rows, inf_nan_mode="null"), extra=extra, by_name=True, by_alias=True
             )
 
-    def is_plain(self, field: str, values: list[Any]) -> bool:
-        """Whether the stored values of a field are, without a look at the class's code, the values of its objects."""
-        info = self.cls.model_fields.get(field)
-        if not _PLAIN_CONFIG.issuperset(self.cls.model_config):
-            return False
-        if info is None or info.metadata or info.annotation not in _PLAIN or self._has_code:
-            return False
-        return set(map(type, values)) <= {info.annotation}
+    @cached_property
+    def _plain_fields(self) -> dict[str, frozenset[type]] | None:
+        """The types of each field, where the values of objects and stored values are the same: plain types and unions
+        of them, in a class without code or settings of its own. None for any other class."""
+        infos = self.cls.model_fields.values()
+        own_settings = not _PLAIN_CONFIG.issuperset(self.cls.model_config) or self.cls.model_config["extra"] == "allow"
+        if own_settings or self._has_code or any(info.metadata or info.exclude for info in infos):
+            return None
+        found = {name: _plain_types(info.annotation) for name, info in self.cls.model_fields.items()}
+        return found if all(found.values()) else None
 
     @property
     def _has_code(self) -> bool:
-        found = self.cls.__pydantic_decorators__
-        custom = found.validators or found.field_validators or found.root_validators or found.model_validators
-        return bool(custom) or self.cls.__init__ is not BaseModel.__init__ or "model_post_init" in self.cls.__dict__
+        decorators = self.cls.__pydantic_decorators__
+        decorated = [getattr(decorators, kind.name) for kind in dataclasses.fields(decorators)]
+        own = ("__init__", "model_post_init", "__iter__", "__eq__", "__getattribute__")
+        custom = any(getattr(self.cls, name) is not getattr(BaseModel, name) for name in own)
+        hooks = ("__get_pydantic_core_schema__", "model_construct")
+        custom |= any(getattr(self.cls, name).__func__ is not getattr(BaseModel, name).__func__ for name in hooks)
+        return custom or any(decorated) or bool(self.cls.__private_attributes__)
+
+    def is_plain(self, stored: dict[str, list[Any]]) -> bool:
+        """Whether columns of stored values are, without a look at the class's code, the values of its objects."""
+        allowed = self._plain_fields
+        if allowed is None or not stored.keys() >= allowed.keys():
+            return False
+        return all(kinds.issuperset(map(type, stored[name])) for name, kinds in allowed.items())
+
+    def plain_rows(self, events: list[Any]) -> list[dict[str, Any]] | None:
+        """The rows of objects whose values read back equal as they are; None where that takes a closer look."""
+        if not self._plain_fields:
+            return None
+        rows = [dict(event.__dict__) for event in events]
+        names = tuple(self._plain_fields)
+        if any(tuple(row) != names for row in rows):
+            return None
+        columns = zip(names, zip(*(row.values() for row in rows), strict=True), strict=True)
+        if not self.is_plain({name: list(values) for name, values in columns}):
+            return None
+        try:
+            return rows if from_json(to_json(rows), allow_inf_nan=False) == rows else None
+        except ValueError:
+            return None
+
+
+def _plain_types(annotation: Any) -> frozenset[type]:
+    """The plain types that an annotation admits; none where it admits any other."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    kinds = frozenset(get_args(annotation) if is_union else (annotation,))
+    return kinds if kinds <= _PLAIN else frozenset()
 
 
 _registry: dict[str, Schema] = {}
@@ -161,6 +199,10 @@ def _shown(value: object) -> str:
 
 def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     """The plain JSON of events of one class; refuses, naming event, field and value, what would read back different."""
+    plain = schema.plain_rows(events)
+    if plain is not None:
+        _fit_newest(schema, plain)
+        return plain
     try:
         rows = schema.to_rows(events)
         to_json(rows)

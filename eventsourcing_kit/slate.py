@@ -289,8 +289,8 @@ class Table:
     def _write_through(self, batch: Any) -> None:
         """Ask for the flush while the write is on its way, which saves a round trip in four.
 
-        The flush nearly always finds the write there; only the handle says for certain, so a flush that was too early is
-        done again.
+        The flush nearly always finds the write there; only the handle says for certain, so a flush that came too early
+        is done again.
         """
         write, flush = _Running(self._db.write(batch)), _Running(self._db.flush())
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import weakref
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit import local_folder, schema
 from eventsourcing_kit.append import Append, Receipt
+from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.draft import Events, drafts
 from eventsourcing_kit.errors import (
     ConcurrencyError,
@@ -21,6 +23,7 @@ from eventsourcing_kit.errors import (
     InputError,
     OutcomeUnknownError,
     ReadOnlyError,
+    StorageError,
 )
 from eventsourcing_kit.event import Event, NewEvent, type_names
 from eventsourcing_kit.log import Log
@@ -28,7 +31,7 @@ from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.projection import STREAM, Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
-from eventsourcing_kit.writer import Batch, Expected, ExpectedVersion, Writer, check_expected
+from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +142,7 @@ class EventStore:
             for one in given
         ]
         try:
-            stored = writer.append(batches)
+            stored = writer.append(Submission(batches))
         except ConcurrencyError as conflict:
             conflict.unseen = self._unseen(conflict)
             raise
@@ -180,7 +183,8 @@ class EventStore:
         with _bar(len(loaded.drafts), progress) as advance:
             for start in range(0, len(loaded.drafts), _ROWS_A_COMMIT):
                 part = loaded.drafts[start : start + _ROWS_A_COMMIT]
-                writer.append([Batch(d.stream, [d]) for d in part], loaded.times[start : start + len(part)])
+                times = loaded.times[start : start + len(part)]
+                writer.append(Submission([Batch(d.stream, [d]) for d in part], times))
                 advance(len(part))
         return self.position
 
@@ -314,16 +318,20 @@ class EventStore:
     # -- this handle -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close the store; safe to call twice."""
+        """Close the store; safe to call twice. Raises `StorageError` where an append waits for a storage in vain."""
         if self._log.closed:
             return
         try:
             self._log.check_process()
         except EventSourcingError:
             return  # inherited through fork: the parent's to close
-        if self._writer is not None:
-            self._writer.close()
-        self._log.close()
+        answers = self._writer is None or self._writer.close()
+        self._log.close(answers=answers)
+        if not answers:
+            raise StorageError(
+                f"the storage does not answer{self._log.trouble()}, so an append that waits for it may be lost; "
+                "all that was acknowledged is stored"
+            )
 
     def __enter__(self) -> EventStore:
         return self
@@ -411,4 +419,5 @@ def _bar(total: int, progress: bool | None) -> Any:
 def _close_all() -> None:
     """An exit with a call in flight would abort the interpreter."""
     for store in list(_open):
-        store.close()
+        with contextlib.suppress(EventSourcingError):
+            store.close()

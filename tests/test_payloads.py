@@ -344,6 +344,80 @@ def test_aliases_and_computed_fields_do_not_disturb(store: ek.EventStore) -> Non
     assert store.read().df()["from_"].tolist() == ["ada"]
 
 
+class Simple(ek.Event):
+    whole: int
+    number: float
+    text: str
+    maybe: int | str | None = None
+
+
+ANYTHING = st.integers() | st.floats() | TEXT | st.booleans() | st.none() | st.just([1])
+
+
+@given(st.lists(st.tuples(ANYTHING, ANYTHING, ANYTHING, ANYTHING), min_size=1, max_size=4))
+def test_the_quick_way_of_simple_classes_gives_what_the_thorough_way_gives(values: list[tuple[Any, ...]]) -> None:
+    """Objects made by `model_construct` hold anything; what the quick way takes must read back equal, type by type."""
+    events = [Simple.model_construct(None, **dict(zip(Simple.model_fields, row, strict=True))) for row in values]
+    kind = Simple.__event_schema__
+    quick = kind.plain_rows(events)
+    fitting = all(
+        type(w) is int
+        and type(n) is float
+        and math.isfinite(n)
+        and type(t) is str
+        and type(m) in (int, str, type(None))
+        for w, n, t, m in values
+    )
+    assert (quick is not None) == fitting
+    if quick is None:
+        return
+    assert quick == kind.to_rows(events)
+    assert [event.__dict__ for event in kind.from_rows(quick)] == [event.__dict__ for event in events]
+
+
+def decorated() -> list[type[ek.Event]]:
+    class Excluding(ek.Event):
+        secret: int = pydantic.Field(exclude=True, default=1)
+
+    class Serialising(ek.Event):
+        n: int
+
+        @pydantic.field_serializer("n")
+        def half(self, n: int) -> int:
+            return n // 2
+
+    class Validating(ek.Event):
+        n: int
+
+        @pydantic.field_validator("n")
+        @classmethod
+        def double(cls, n: int) -> int:
+            return n * 2
+
+    class Constrained(ek.Event):
+        n: int = pydantic.Field(gt=0)
+
+    class Remembering(ek.Event):
+        n: int
+        _note: str = ""
+
+    class Stripping(ek.Event):
+        model_config = pydantic.ConfigDict(str_strip_whitespace=True)
+        n: str
+
+    class Timed(ek.Event):
+        at: datetime
+
+    return [Excluding, Serialising, Validating, Constrained, Remembering, Stripping, Timed]
+
+
+@pytest.mark.parametrize("at", range(7))
+def test_a_class_with_code_or_settings_of_its_own_takes_the_thorough_way(at: int) -> None:
+    cls = decorated()[at]
+    event = cls.model_construct(None, **dict.fromkeys(cls.model_fields, 1))
+    assert cls.__event_schema__.plain_rows([event]) is None
+
+
 def test_what_people_change_after_appending_does_not_reach_the_log(store: ek.EventStore) -> None:
     """Data and metadata are copied on the way in, and every read gives its own."""
     data, metadata = OrderedDict(x=[1]), {"by": ["ada"]}

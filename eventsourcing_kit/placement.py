@@ -1,0 +1,179 @@
+"""Where the next commit goes: positions, versions, times and ids, and the rows that hold it.
+
+All four are assigned together, by one thread: whatever many threads append, no two of them see the same place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit import keys, record
+from eventsourcing_kit.batch import Batch, Stored, check_version
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.moment import LAST_US, aware_us
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from eventsourcing_kit.batch import Submission
+    from eventsourcing_kit.log import Log
+    from eventsourcing_kit.record import Draft, Place
+
+_SMALL_RECORD = 1024  # bytes up to which a single stream's record stands under the stream's key too
+_MANY_STREAMS = 256
+
+
+class Tip:
+    """The end of the log, and the streams' versions there; a group of commits moves it before it is durable."""
+
+    def __init__(self, last: int, us: int, digest: bytes) -> None:
+        self.last, self.us, self.digest = last, us, digest
+        self.versions: dict[str, int] = {}
+
+    def branch(self) -> Tip:
+        """The same end, to be moved on its own."""
+        return Tip(self.last, self.us, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A commit in its place: what is written for it, its index entry, and what its batches' writers learn."""
+
+    place: Place
+    rows: list[tuple[bytes, bytes]]
+    entry: keys.CommitEntry
+    stored: list[Stored]
+
+
+class Placement:
+    """Places commits at the end of a log. `clock` gives the time of each; with a `seed`, ids are reproducible."""
+
+    def __init__(self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool) -> None:
+        self._log, self._clock, self._seed = log, clock, seed
+        self._store_id = log.store_id or self._new_store(flush=flush)
+        self._key = self._id_key()
+        self.tip = Tip(log.head.last, log.head.last_us, log.head.digest)
+        self._versions_complete = log.head.last == 0
+        self._has_supplied = log.table.one(*keys.IDS) is not None
+
+    def _new_store(self, *, flush: bool) -> uuid.UUID:
+        made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
+        self._log.table.write([(keys.META, made.bytes)], flush=flush)
+        self._log.store_id = made
+        return made
+
+    def _id_key(self) -> int:
+        raw = os.urandom(8) if self._seed is None else _hash("ids", self._seed, str(self._store_id))[:8]
+        return int.from_bytes(raw, "big") >> 1
+
+    def place(self, submission: Submission, tip: Tip) -> Placed:
+        """The submission as a commit behind `tip`, which moves on; raises, and leaves `tip`, where it may not be."""
+        drafts = submission.drafts
+        before = self._versions(submission.batches, tip)
+        now = dict(before)
+        for batch in submission.batches:
+            check_version(batch, now[batch.stream])
+            now[batch.stream] += len(batch.drafts)
+        times = self._times(submission.times, tip)
+        place = record.Place(self._store_id, tip.digest, self._key, tip.last + 1, times, before)
+        place = self._without_collision(place, submission)
+        encoded = record.encode(place, drafts)
+        entry = _entry(place, len(drafts), record.digest(encoded))
+        rows = _rows(entry, encoded, now)
+        if submission.has_ids:
+            rows.extend(_id_rows(entry.first, drafts))
+            self._has_supplied = True
+        tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
+        tip.versions.update(now)
+        return Placed(place, rows, entry, _stored(submission.batches, before, entry.first, encoded))
+
+    def advance(self, tip: Tip) -> None:
+        """What was placed up to `tip` is stored."""
+        self.tip.last, self.tip.us, self.tip.digest = tip.last, tip.us, tip.digest
+        self.tip.versions.update(tip.versions)
+
+    def _versions(self, batches: list[Batch], tip: Tip) -> dict[str, int]:
+        streams = dict.fromkeys(batch.stream for batch in batches)
+        known = self.tip.versions
+        if not self._versions_complete and sum(stream not in known for stream in streams) > _MANY_STREAMS:
+            known.update(self._log.last_versions() | known)
+            self._versions_complete = True
+        return {stream: self._version(stream, tip) for stream in streams}
+
+    def _version(self, stream: str, tip: Tip) -> int:
+        for versions in (tip.versions, self.tip.versions):
+            if stream in versions:
+                return versions[stream]
+        if self._versions_complete:
+            return 0
+        found = self.tip.versions[stream] = self._log.last_version(stream)
+        return found
+
+    def _times(self, given: list[int] | None, tip: Tip) -> int | list[int]:
+        if given is None:
+            us = max(aware_us(self._clock(), "the clock's time"), tip.us + 1)
+            if us > LAST_US:
+                raise InputError("the store's time has come to the end of the year 9999; no later time can be recorded")
+            return us
+        if given[0] < tip.us:
+            raise InputError("another append moved the store's time past the first row while it was being loaded")
+        return given
+
+    def _without_collision(self, place: Place, submission: Submission) -> Place:
+        """With a seed, ids can be met before they are made: in events copied from a store of the same seed."""
+        if self._seed is None or not (self._has_supplied or submission.has_ids):
+            return place
+        own = {draft.id.bytes for draft in submission.drafts if draft.id}
+        while True:
+            made = record.decode(record.encode(place, submission.drafts)).id_bytes
+            clash = any(
+                draft.id is None and (row.tobytes() in own or self._log.table.get(b"i" + row.tobytes()) is not None)
+                for draft, row in zip(submission.drafts, made, strict=True)
+            )
+            if not clash:
+                return place
+            place = replace(place, key=place.key + 1)
+
+
+def _entry(place: Place, count: int, digest: bytes) -> keys.CommitEntry:
+    times = place.times
+    first_us, last_us = (times, times) if isinstance(times, int) else (times[0], times[-1])
+    return keys.CommitEntry(place.first, first_us, place.first + count - 1, last_us, place.key, digest)
+
+
+def _rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
+    """The rows of one commit: record, index entry, one row a stream."""
+    small = len(versions) == 1 and len(encoded) <= _SMALL_RECORD
+    pointer = encoded if small else keys.u64(entry.first)
+    return [
+        (keys.log(entry.first), encoded),
+        (keys.commit(entry.first_us, entry.first), keys.commit_value(entry)),
+        *((keys.stream(stream, version), pointer) for stream, version in versions.items()),
+    ]
+
+
+def _id_rows(first: int, drafts: list[Draft]) -> list[tuple[bytes, bytes]]:
+    return [
+        (keys.event_id(draft.id), keys.u64(position))
+        for position, draft in enumerate(drafts, first)
+        if draft.id is not None
+    ]
+
+
+def _stored(batches: list[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:
+    versions, stored = dict(before), []
+    for batch in batches:
+        count = len(batch.drafts)
+        versions[batch.stream] += count
+        stored.append(Stored(range(first, first + count), versions[batch.stream], encoded))
+        first += count
+    return stored
+
+
+def _hash(*parts: object) -> bytes:
+    return hashlib.sha256("\x00".join(map(str, parts)).encode()).digest()
