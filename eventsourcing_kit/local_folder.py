@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from eventsourcing_kit.errors import StorageError
+from eventsourcing_kit.worker import Worker
 
 try:
     import fcntl
@@ -72,18 +73,23 @@ class Sync:
         names = [name for name in os.listdir(self._wal) if name.endswith(".sst")]
         self._next = 1 + max((int(name[:20]) for name in names), default=0)
         self._stamps: dict[Path, int] = {}
+        self._beside = Worker("eventsourcing-kit-sync")
         self._sync_others()
 
     def __call__(self) -> None:
         """Return when every file written so far is on the device."""
         if not self._written_through:
             self._sync_others()
-        found = False
-        while _fsync(self._wal / f"{self._next:020d}.sst"):
-            self._next += 1
-            found = True
-        if found:
-            _fsync(self._wal)
+        names = self._beside.begin(lambda: _fsync(self._wal))  # the device takes both in little more than one's time
+        try:
+            while _fsync(self._wal / f"{self._next:020d}.sst"):
+                self._next += 1
+        finally:
+            names.outcome()
+
+    def close(self) -> None:
+        """No more is to be synced."""
+        self._beside.end()
 
     def _sync_others(self) -> None:
         """New files of the other folders, contents before names."""

@@ -12,7 +12,6 @@ import json
 import os
 import struct
 import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 # One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
@@ -23,6 +22,7 @@ import slatedb.uniffi as slate
 from slatedb.uniffi._slatedb_uniffi import slatedb as binding
 
 from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -115,63 +115,21 @@ def _drive(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return result
 
 
-class _Errand:
-    """One piece of work for another thread, and its outcome."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self.work = work
-        self.done = threading.Event()
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.result = self.work()
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.done.set()
-
-    def outcome(self, seconds: float | None = None) -> Any:
-        if not self.done.wait(seconds):
-            raise TimeoutError
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-
-class _Worker:
-    """A daemon thread that runs errands in turn, for the main thread's calls.
-
-    Ctrl-C lands in the main thread; inside the binding's callback it would be swallowed and the call never end.
-    """
-
-    def __init__(self) -> None:
-        self.queue: SimpleQueue[_Errand] = SimpleQueue()
-        threading.Thread(target=self._loop, name="eventsourcing-kit-reads", daemon=True).start()
-
-    def _loop(self) -> None:
-        while True:
-            self.queue.get().run()
-
-    def call(self, work: Callable[[], Any]) -> Any:
-        errand = _Errand(work)
-        self.queue.put(errand)
-        return errand.outcome()
-
-
-_worker: _Worker | None = None
+_worker: Worker | None = None
 _worker_lock = threading.Lock()
 
 
 def _aside(work: Callable[[], T]) -> T:
-    """Do it in a thread that is not the main one."""
+    """Do it in a thread that is not the main one.
+
+    Ctrl-C lands in the main thread; inside the binding's callback it would be swallowed and the call never end.
+    """
     global _worker
     if threading.current_thread() is not threading.main_thread():
         return work()
     with _worker_lock:
-        _worker = _worker or _Worker()
-    result: T = _worker.call(work)
+        _worker = _worker or Worker("eventsourcing-kit-reads")
+    result: T = _worker.begin(work).outcome()
     return result
 
 
@@ -374,9 +332,7 @@ def _open(folder: str | None, read_only: bool) -> Any:
         builder = slate.DbBuilder(_DB, store)
         builder.with_settings(_settings())
     try:
-        errand = _Errand(lambda: _drive(builder.build))
-        threading.Thread(target=errand.run, name="eventsourcing-kit-open", daemon=True).start()
-        return errand.outcome(_OPEN_SECONDS)
+        return Worker("eventsourcing-kit-open").last(lambda: _drive(builder.build)).outcome(_OPEN_SECONDS)
     except slate.Error as error:
         raise _translated(error) from error
     except TimeoutError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.batch import Stored, Submission
+    from eventsourcing_kit.local_folder import Sync
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.placement import Placed, Tip
     from eventsourcing_kit.record import Draft
@@ -61,7 +62,7 @@ class Writer:
     """Appends to a log. `clock` gives the time of each commit; `flush` and `sync` bring it to where it is durable."""
 
     def __init__(
-        self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: Callable[[], None] | None
+        self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: Sync | None
     ) -> None:
         self._log, self._flush, self._sync = log, flush, sync
         self._placement = Placement(log, clock=clock, seed=seed, flush=flush)
@@ -150,15 +151,16 @@ class Writer:
     # -- the writer's thread -----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while True:
+        ends = False
+        while not ends:
             first = self._held or self._queue.get()
             self._held = None
             if first is None:
-                return
+                break
             group, ends = self._group(first)
             self._run(group)
-            if ends:
-                return
+        if self._sync is not None:
+            self._sync.close()
 
     def _group(self, first: _Request) -> tuple[list[_Request], bool]:
         """All requests that wait now. One with ids begins a group of its own: its ids may stand in the one before."""
