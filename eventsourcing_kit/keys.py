@@ -3,11 +3,12 @@
     c | time of the first event | first position   ->  count, time of the last event, key of the ids, SHA-256
     i | id                                         ->  position, for supplied ids (others carry their position)
     m                                              ->  the store's id
+    n | kind | name | number                       ->  a note beside the log: a checkpoint, a snapshot
     s | stream | last version in the commit        ->  the record, if small and of one stream, else first position
     z | first position                             ->  the record; last, so that a fork can cut the log off at a key
 
-Numbers are big-endian. A stream's name is UTF-8 with each NUL doubled by 0xFF and ends in 00 01, so no name is a prefix
-of another's key.
+Numbers are big-endian. Names are UTF-8 with each NUL doubled by 0xFF and end in 00 01, so no name is a prefix of
+another's key.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 META = b"m"
 COMMITS = (b"c", b"d")
 IDS = (b"i", b"j")
+NOTES = (b"n", b"o")
 STREAMS = (b"s", b"t")
 LOG = (b"z", b"{")
 _SIGN = 1 << 63
@@ -79,7 +81,32 @@ def event_id(supplied: uuid.UUID) -> bytes:
 
 def stream(name: str, version: int) -> bytes:
     """The key of a stream's commit that ends at `version`."""
-    return b"s" + name.encode().replace(b"\x00", b"\x00\xff") + _END + u64(version)
+    return b"s" + _text(name) + u64(version)
+
+
+def note(kind: str, name: str, number: int = 0) -> bytes:
+    """The key of a note: several of one kind and name are ordered by their number."""
+    return b"n" + _text(kind) + _text(name) + u64(number)
+
+
+def note_range(kind: str, name: str | None = None) -> tuple[bytes, bytes]:
+    """The keys of all notes of a kind, or of those with one name."""
+    start = b"n" + _text(kind) + (b"" if name is None else _text(name))
+    return start, start[:-1] + b"\x02"
+
+
+def note_of(key: bytes) -> tuple[str, str, int]:
+    """Kind, name and number in a note's key."""
+    kind, name = key[1:-8].split(_END)[:2]
+    return _read(kind), _read(name), number(key[-8:])
+
+
+def _text(text: str) -> bytes:
+    return text.encode().replace(b"\x00", b"\x00\xff") + _END
+
+
+def _read(text: bytes) -> str:
+    return text.replace(b"\x00\xff", b"\x00").decode()
 
 
 def stream_range(name: str, after: int = 0) -> tuple[bytes, bytes]:
@@ -90,4 +117,4 @@ def stream_range(name: str, after: int = 0) -> tuple[bytes, bytes]:
 
 def stream_of(key: bytes) -> tuple[str, int]:
     """Name and last version in a stream's key."""
-    return key[1:-10].replace(b"\x00\xff", b"\x00").decode(), number(key[-8:])
+    return _read(key[1:-10]), number(key[-8:])

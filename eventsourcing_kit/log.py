@@ -231,3 +231,20 @@ class Log:
     def last_versions(self) -> dict[str, int]:
         """All streams' versions in the table."""
         return dict(keys.stream_of(key) for key, _ in self.table.scan(*keys.STREAMS))
+
+    # -- notes -------------------------------------------------------------------------------------------------------
+
+    def note(self, kind: str, name: str, number: int = 0) -> bytes | None:
+        """One note beside the log, or None."""
+        return self.table.get(keys.note(kind, name, number))
+
+    def notes(self, kind: str, name: str | None = None) -> Iterator[tuple[str, int, bytes]]:
+        """Name, number and content of all notes of a kind, or of those with one name, in order."""
+        for key, value in self.table.scan(*keys.note_range(kind, name)):
+            _, own, number = keys.note_of(key)
+            yield own, number, value
+
+    def last_note(self, kind: str, name: str, upto: int) -> tuple[int, bytes] | None:
+        """The note of a kind and name with the greatest number up to `upto`."""
+        row = self.table.one(keys.note(kind, name), keys.note(kind, name, upto + 1), descending=True)
+        return None if row is None else (keys.note_of(row[0])[2], row[1])

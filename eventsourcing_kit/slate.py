@@ -25,7 +25,7 @@ from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededE
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
 T = TypeVar("T")
 SCAN_ROWS = 1000
@@ -234,11 +234,14 @@ class Table:
         self._pid = os.getpid()
         self._db: Any = _open(folder, read_only)
 
-    def write(self, rows: list[tuple[bytes, bytes]], *, flush: bool) -> None:
-        """Store all rows or none; with `flush`, return when they are in the object store."""
+    def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool) -> None:
+        """Store all rows or none (None removes one); with `flush`, return when they are in the object store."""
         batch = slate.WriteBatch()
         for key, value in rows:
-            batch.put(key, value)
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
         if flush:
             self._guarded(lambda: self._write_through(batch))
         else:

@@ -18,7 +18,7 @@ from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClo
 from eventsourcing_kit.placement import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from eventsourcing_kit.batch import Stored, Submission
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.placement import Placed, Tip
     from eventsourcing_kit.record import Draft
 
+    Rows = Sequence[tuple[bytes, bytes | None]]
+
 PATIENCE_SECONDS = 10.0  # how long one flush may take until those who wait for it are told
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
@@ -34,10 +36,10 @@ _AGAIN = "append .events again, which stores them at most once"
 
 
 class _Request:
-    """One append on its way through the writer's thread."""
+    """One append, or rows beside the log, on their way through the writer's thread."""
 
-    def __init__(self, submission: Submission) -> None:
-        self.submission = submission
+    def __init__(self, submission: Submission | None, rows: Rows = ()) -> None:
+        self.submission, self.rows = submission, rows
         self.done = threading.Event()
         self.placed: Placed | None = None
         self.stored: list[Stored] = []
@@ -51,6 +53,8 @@ class _Request:
 
     def identified(self) -> list[Draft]:
         """The drafts with the ids under which they may have been stored."""
+        if self.submission is None:
+            return []
         drafts = self.submission.drafts
         if self.placed is None:
             return drafts
@@ -77,8 +81,14 @@ class Writer:
 
     def append(self, submission: Submission) -> list[Stored]:
         """Store all batches as one commit, or none; returns when they are durable."""
+        return self._done(_Request(submission))
+
+    def note(self, rows: Rows) -> None:
+        """Store rows beside the log (None removes one), all or none; returns when they are durable."""
+        self._done(_Request(None, rows))
+
+    def _done(self, request: _Request) -> list[Stored]:
         self._check_usable()
-        request = _Request(submission)
         self._queue.put(request)
         try:
             while not request.done.wait(_LOOK_SECONDS):
@@ -170,7 +180,7 @@ class Writer:
                 request = self._queue.get_nowait()
                 if request is None:
                     return group, True
-                if request.submission.has_ids:
+                if request.submission is not None and request.submission.has_ids:
                     self._held = request
                     return group, False
                 group.append(request)
@@ -184,9 +194,10 @@ class Writer:
             except BaseException as error:
                 request.error = error
         placed = [request.placed for request in group if request.placed is not None]
+        rows = [row for request in group if request.error is None for row in request.rows]
         try:
-            if placed:
-                self._store([row for one in placed for row in one.rows])
+            if rows:
+                self._store(rows)
         except BaseException as error:
             self._fail(group, error)
         else:
@@ -201,14 +212,17 @@ class Writer:
         request.started = True
         if request.cancelled:
             raise StoreClosedError("interrupted before it was stored")
-        repeated = repeats.first_receipts(self._log, request.submission) if request.submission.has_ids else None
+        submission = request.submission
+        if submission is None:
+            return
+        repeated = repeats.first_receipts(self._log, submission) if submission.has_ids else None
         if repeated is not None:
             request.stored = repeated
             return
-        request.placed = self._placement.place(request.submission, tip)
-        request.stored = request.placed.stored
+        request.placed = self._placement.place(submission, tip)
+        request.rows, request.stored = request.placed.rows, request.placed.stored
 
-    def _store(self, rows: list[tuple[bytes, bytes]]) -> None:
+    def _store(self, rows: Rows) -> None:
         self._storing_since = time.monotonic()
         try:
             self._log.table.write(rows, flush=self._flush)

@@ -52,6 +52,33 @@ def test_keys_sort_by_stream_then_by_version(name: str, version: int, other: str
     assert (keys.stream(name, version) < keys.stream(other, other_version)) == order
 
 
+@given(NAMES, NAMES, VERSIONS, NAMES, NAMES, VERSIONS)
+def test_notes_sort_by_kind_name_and_number_and_never_mix(
+    kind: str, name: str, at: int, kind2: str, name2: str, at2: int
+) -> None:
+    """`note_of` is the inverse of `note`; the range of a kind, and of a kind's name, holds its own notes only."""
+    key, other = keys.note(kind, name, at), keys.note(kind2, name2, at2)
+    assert keys.note_of(key) == (kind, name, at)
+    assert (key < other) == ((kind.encode(), name.encode(), at) < (kind2.encode(), name2.encode(), at2))
+    start, end = keys.note_range(kind)
+    assert (start <= other < end) == (kind == kind2)
+    start, end = keys.note_range(kind, name)
+    assert (start <= other < end) == ((kind, name) == (kind2, name2))
+
+
+def test_notes_are_kept_beside_the_log_and_can_be_removed(tmp_path: Path) -> None:
+    with ek.EventStore(tmp_path) as store:
+        writer = store._writing()
+        writer.note([(keys.note("mark", "a", at), b"%d" % at) for at in (1, 5, 9)])
+        store.append("a", ek.NewEvent(type="X"))
+        writer.note([(keys.note("mark", "a", 5), None)])
+    with ek.EventStore(tmp_path, read_only=True) as reader:
+        assert list(reader._log.notes("mark")) == [("a", 1, b"1"), ("a", 9, b"9")]
+        assert reader._log.last_note("mark", "a", 8) == (1, b"1")
+        assert reader._log.last_note("mark", "a", 0) is None
+        assert reader.position == 1
+
+
 @given(NAMES, NAMES, VERSIONS, st.integers(0, 2**63))
 def test_a_streams_range_holds_its_own_keys_only(name: str, other: str, version: int, after: int) -> None:
     """Neither a prefix nor a NUL lets a stream into another's range."""
