@@ -31,6 +31,7 @@ T = TypeVar("T")
 SCAN_ROWS = 1000
 _OPEN_SECONDS = 10.0
 _DB = "log"
+_MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
 
 
 # -- driving a coroutine of the binding without an event loop ---------------------------------------------------------
@@ -196,6 +197,7 @@ _copy_bytes_at_once()
 def _settings() -> Any:
     settings = slate.Settings.default()
     settings.set("flush_interval", "null")  # the log flushes each commit itself: nothing is flushed behind its back
+    settings.set("l0_sst_size_bytes", str(_MEMTABLE_BYTES))
     # Each WAL file takes a disk block until it is collected; SlateDB's own ten minutes would keep 60,000 of them.
     settings.set("garbage_collector_options.wal_options.interval", json.dumps("60s"))
     settings.set("garbage_collector_options.wal_options.min_age", json.dumps("60s"))
