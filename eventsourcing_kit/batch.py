@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numbers
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, InputError
+from eventsourcing_kit.rows import Rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
-    from eventsourcing_kit.record import Draft
+    from eventsourcing_kit.rows import Draft
 
 
 class ExpectedVersion(Enum):
@@ -40,23 +41,26 @@ class Batch:
 
 
 class Submission:
-    """Batches that are to become one commit: recorded at `times`, or at the time when they are stored."""
+    """Events that are to become one commit: recorded at `times`, or at the time when they are stored.
 
-    def __init__(self, batches: list[Batch], times: list[int] | None = None) -> None:
-        self.batches, self.times = batches, times
-        self.drafts = [draft for batch in batches for draft in batch.drafts]
-        self.has_ids = any(draft.id is not None for draft in self.drafts)
-        if self.has_ids:
-            _refuse_twice(self.drafts)
+    `batches` say at which versions their writers believe the streams to be; a load has none, and expects nothing.
+    """
 
+    def __init__(self, rows: Rows, *, batches: Sequence[Batch] = (), times: list[int] | None = None) -> None:
+        self.rows, self.batches, self.times = rows, batches, times
+        if len(set(rows.ids.values())) < len(rows.ids):
+            twice = next(one for one, count in Counter(rows.ids.values()).items() if count > 1)
+            raise DuplicateIdError(f"the id {twice} stands twice in this append; every event needs its own")
 
-def _refuse_twice(drafts: list[Draft]) -> None:
-    seen: set[UUID] = set()
-    for draft in drafts:
-        if draft.id in seen:
-            raise DuplicateIdError(f"the id {draft.id} stands twice in this append; every event needs its own")
-        if draft.id:
-            seen.add(draft.id)
+    @classmethod
+    def of(cls, batches: Sequence[Batch]) -> Submission:
+        """The batches' drafts, in their order."""
+        return cls(Rows.of([draft for batch in batches for draft in batch.drafts]), batches=batches)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether some events came with an id of their own."""
+        return bool(self.rows.ids)
 
 
 @dataclass(frozen=True, slots=True)

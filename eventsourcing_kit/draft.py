@@ -14,7 +14,7 @@ from eventsourcing_kit import schema
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.event import Event, NewEvent
 from eventsourcing_kit.moment import aware_us
-from eventsourcing_kit.record import Draft
+from eventsourcing_kit.rows import Draft
 
 Events = Event | NewEvent | Sequence[Event | NewEvent]
 

@@ -42,9 +42,7 @@ def column(values: Sequence[Any]) -> Any:
 
 def objects(values: Sequence[Any]) -> Any:
     """A numpy array of the values as they are."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = list(values) if len(values) else []
-    return array
+    return np.fromiter(values, dtype=object, count=len(values))  # assignment would unpack lists
 
 
 def _numbers(values: Sequence[Any], kinds: set[type], whole: bool) -> Any:

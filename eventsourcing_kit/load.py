@@ -1,10 +1,8 @@
-"""A foreign log: a DataFrame's rows become drafts, recorded at their own times. Everything is checked first."""
+"""A foreign log: a DataFrame's rows become events, recorded at their own times. Everything is checked first."""
 
 from __future__ import annotations
 
 import datetime as dt
-import decimal
-import math
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,9 +12,10 @@ import pandas as pd
 from pydantic import ValidationError
 
 from eventsourcing_kit import schema
+from eventsourcing_kit.cells import missing, plain_column, where
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.moment import to_us
-from eventsourcing_kit.record import Draft
+from eventsourcing_kit.rows import Look, Rows, coded
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,11 +24,46 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A frame's events in the order of their times, each with the time at which it was recorded."""
+class _Group:
+    """The frame's events of one look, and where they stand."""
 
-    drafts: list[Draft]
+    look: Look
+    at: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A frame's events as columns, in the order of their times, each with the time at which it was recorded."""
+
     times: list[int]
+    streams: list[str]
+    stream_codes: Ints
+    groups: list[_Group]
+    group_codes: Ints
+    ids: list[uuid.UUID]
+    occurred_us: list[int]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """The events from `start` up to but excluding `stop`."""
+        stream_codes, streams = pd.factorize(self.stream_codes[start:stop])
+        look_codes, groups = pd.factorize(self.group_codes[start:stop])
+        return Rows(
+            [self.streams[code] for code in streams.tolist()],
+            stream_codes.tolist(),
+            [_part(self.groups[code], start, stop) for code in groups.tolist()],
+            look_codes.tolist(),
+            dict(enumerate(self.ids[start:stop])),
+            dict(enumerate(self.occurred_us[start:stop])),
+        )
+
+
+def _part(group: _Group, start: int, stop: int) -> Look:
+    low, high = np.searchsorted(group.at, (start, stop)).tolist()
+    look = group.look
+    return Look(look.type, look.schema_version, look.fields, [values[low:high] for values in look.columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +101,20 @@ class Columns:
 
 
 def from_frame(frame: pd.DataFrame, columns: Columns) -> Loaded:
-    """Check every row and make its draft; raises `InputError` naming row, column and value."""
+    """Check every row; raises `InputError` naming row, column and value."""
     columns.check(frame)
-    labels = frame.index
-    us = _times(frame[columns.recorded_at], labels)
+    us = _times(frame[columns.recorded_at])
     order = np.argsort(us, kind="stable")
     frame = frame.iloc[order]
-    streams = _names(frame[columns.stream], "a stream")
-    types = _names(frame[columns.type], "an event type")
-    occurred = [None] * len(frame) if columns.occurred_at is None else _times(frame[columns.occurred_at]).tolist()
-    own_ids = [None] * len(frame) if columns.id is None else _ids(frame[columns.id])
-    data = _typed(types, _payload(frame, columns), frame.index)
-    drafts = [
-        Draft(stream, type_, version, row, own_id, occurred_us, None)
-        for stream, type_, (version, row), own_id, occurred_us in zip(
-            streams, types, data, own_ids, occurred, strict=True
-        )
-    ]
-    return Loaded(drafts, us[order].tolist())
-
-
-def _where(values: pd.Series[Any], i: int) -> str:
-    return f"row {values.index[i]!r}, column {values.name!r}"
+    streams, stream_codes = coded(_names(frame[columns.stream], "a stream"))
+    types, type_codes = coded(_names(frame[columns.type], "an event type"))
+    occurred = [] if columns.occurred_at is None else _times(frame[columns.occurred_at]).tolist()
+    own_ids = [] if columns.id is None else _ids(frame[columns.id])
+    groups = _groups(frame, columns, types, np.array(type_codes, dtype=np.int64))
+    group_codes = np.empty(len(frame), dtype=np.int64)
+    for code, group in enumerate(groups):
+        group_codes[group.at] = code
+    return Loaded(us[order].tolist(), streams, np.array(stream_codes), groups, group_codes, own_ids, occurred)
 
 
 # -- the columns that every row needs ---------------------------------------------------------------------------------
@@ -102,12 +128,12 @@ def _names(values: pd.Series[Any], what: str) -> list[str]:
         if type(value) is str and value in checked:
             continue
         text = str(value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else value
-        if _missing(text):
-            raise InputError(f"{_where(values, i)} is missing; every row needs {what}")
+        if missing(text):
+            raise InputError(f"{where(values, i)} is missing; every row needs {what}")
         try:
             checked[value] = schema.check_name(text, what)
         except InputError as error:
-            raise InputError(f"{_where(values, i)}: {error}") from None
+            raise InputError(f"{where(values, i)}: {error}") from None
     return [checked[value] for value in plain]
 
 
@@ -115,7 +141,7 @@ def _times(values: pd.Series[Any], labels: object = None) -> Ints:
     """Aware times as microseconds since 1970 UTC, finer ones floored."""
     missing = values.isna().to_numpy()
     if missing.any():
-        raise InputError(f"{_where(values, int(missing.argmax()))} is missing; every row needs a time there")
+        raise InputError(f"{where(values, int(missing.argmax()))} is missing; every row needs a time there")
     dtype = values.dtype
     if values.empty:
         return np.array([], dtype=np.int64)
@@ -123,7 +149,7 @@ def _times(values: pd.Series[Any], labels: object = None) -> Ints:
         return _floored(pd.DatetimeIndex(values))
     if pd.api.types.is_datetime64_dtype(dtype):
         raise InputError(
-            f"{_where(values, 0)} is {values.iloc[0]}, a time without a time zone; "
+            f"{where(values, 0)} is {values.iloc[0]}, a time without a time zone; "
             f"say which it is: frame[{values.name!r}].dt.tz_localize('UTC')"
         )
     return np.array([_time(values, i, value) for i, value in enumerate(values.tolist())], dtype=np.int64)
@@ -140,14 +166,14 @@ def _time(values: pd.Series[Any], i: int, value: Any) -> int:
         try:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
-            raise InputError(f"{_where(values, i)} is {given!r}, which is no ISO time") from None
+            raise InputError(f"{where(values, i)} is {given!r}, which is no ISO time") from None
     if isinstance(value, pd.Timestamp):
         value = (value if value.tzinfo is None else value.tz_convert("UTC")).floor("us").to_pydatetime(warn=False)
     if not isinstance(value, dt.datetime):
-        raise InputError(f"{_where(values, i)} is {given!r}, which is no time; convert it: pd.to_datetime(…, utc=True)")
+        raise InputError(f"{where(values, i)} is {given!r}, which is no time; convert it: pd.to_datetime(…, utc=True)")
     if value.utcoffset() is None:
         raise InputError(
-            f"{_where(values, i)} is {str(given)!r}, a time without an offset; convert it: pd.to_datetime(…, utc=True)"
+            f"{where(values, i)} is {str(given)!r}, a time without an offset; convert it: pd.to_datetime(…, utc=True)"
         )
     return to_us(value)
 
@@ -158,9 +184,9 @@ def _ids(values: pd.Series[Any]) -> list[uuid.UUID]:
         try:
             one = value if isinstance(value, uuid.UUID) else uuid.UUID(value)
         except (ValueError, AttributeError, TypeError):
-            raise InputError(f"{_where(values, i)} is {value!r}, which is no UUID") from None
+            raise InputError(f"{where(values, i)} is {value!r}, which is no UUID") from None
         if one in found:
-            raise InputError(f"{_where(values, i)} is {str(one)!r}, which an earlier row has too; ids are unique")
+            raise InputError(f"{where(values, i)} is {str(one)!r}, which an earlier row has too; ids are unique")
         found[one] = i
     return list(found)
 
@@ -168,77 +194,46 @@ def _ids(values: pd.Series[Any]) -> list[uuid.UUID]:
 # -- payload ----------------------------------------------------------------------------------------------------------
 
 
-def _payload(frame: pd.DataFrame, columns: Columns) -> list[dict[str, Any]]:
-    """One dict a row; a missing cell is left out."""
-    rows: list[dict[str, Any]] = [{} for _ in range(len(frame))]
-    for name in frame.columns:
-        if name not in columns.taken:
-            _fill(rows, frame[name])
-    return rows
+def _groups(frame: pd.DataFrame, columns: Columns, types: list[str], type_codes: Ints) -> list[_Group]:
+    """The rows by their looks: type and the payload's cells that are there; a missing cell is left out."""
+    payload = {str(name): plain_column(frame[name]) for name in frame.columns if name not in columns.taken}
+    codes = type_codes
+    for _, present in payload.values():
+        if not present.all():
+            codes = np.unique(codes * 2 + present, return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
+    groups = []
+    for at in parts:
+        fields = tuple(name for name, (_, present) in payload.items() if present[at[0]])
+        look = Look(types[type_codes[at[0]]], 1, fields, [payload[name][0][at] for name in fields])
+        groups += _typed(_Group(look, at), frame.index)
+    return [_Group(_listed(group.look), group.at) for group in groups]
 
 
-def _fill(rows: list[dict[str, Any]], values: pd.Series[Any]) -> None:
-    field = str(values.name)
-    if isinstance(values.dtype, pd.SparseDtype):
-        values = values.astype(values.dtype.subtype)
-    present = values.notna().to_numpy()
-    plain = values.tolist()
-    is_object = values.dtype == object
-    if pd.api.types.is_float_dtype(values.dtype) and np.isinf(values[present].to_numpy(dtype=float)).any():
-        i = next(i for i, ok in enumerate(present) if ok and math.isinf(plain[i]))
-        raise InputError(f"{_where(values, i)} is {plain[i]!r}, which JSON cannot hold; replace or drop it")
-    simple = not is_object and (pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype))
-    for i in np.flatnonzero(present).tolist() if not is_object else range(len(plain)):
-        value = plain[i]
-        if simple or not _missing(value):
-            rows[i][field] = value if simple else _cell(values, i, value)
+def _listed(look: Look) -> Look:
+    return Look(look.type, look.schema_version, look.fields, [_list(values) for values in look.columns])
 
 
-def _missing(value: Any) -> bool:
-    return value is None or (type(value) is not str and pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+def _list(values: Any) -> list[Any]:
+    found: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
+    return found
 
 
-def _cell(values: pd.Series[Any], i: int, value: Any) -> Any:
-    """A cell as plain JSON: numpy's and pandas' values as plain ones, times as ISO text."""
-    if type(value) is str and value.isascii():
-        return value
-    try:
-        return schema.plain_json(_plain(value), "the value")
-    except InputError as error:
-        raise InputError(f"{_where(values, i)} is {value!r}: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    if isinstance(value, np.datetime64):
-        return pd.Timestamp(value).isoformat()
-    if isinstance(value, np.timedelta64):
-        return str(pd.Timedelta(value))
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (dt.datetime, dt.date, dt.time, pd.Period)):
-        return value.isoformat() if hasattr(value, "isoformat") else str(value)
-    if isinstance(value, pd.Timedelta):
-        return value.isoformat()
-    if isinstance(value, (uuid.UUID, decimal.Decimal, dt.timedelta, pd.Interval)):
-        return str(value)
-    return value
-
-
-def _typed(types: list[str], rows: list[dict[str, Any]], labels: pd.Index[Any]) -> list[tuple[int, dict[str, Any]]]:
-    """Schema version and data of each row; the rows of a registered type are held to its class."""
-    found: list[tuple[int, dict[str, Any]]] = [(1, row) for row in rows]
-    for name in dict.fromkeys(types):
-        kind = schema.registered(name)
-        if kind is not None:
-            at = [i for i, type_ in enumerate(types) if type_ == name]
-            for i, row in zip(at, _held_to(kind, [rows[i] for i in at], [labels[i] for i in at]), strict=True):
-                found[i] = (kind.version, row)
+def _typed(group: _Group, labels: pd.Index[Any]) -> list[_Group]:
+    """The group, held to its type's class where one is registered."""
+    look = group.look
+    kind = schema.registered(look.type)
+    if kind is None:
+        return [group]
+    rows = [dict(zip(look.fields, values, strict=True)) for values in zip(*look.columns, strict=True)]
+    rows = _held_to(kind, rows or [{} for _ in group.at], [labels[i] for i in group.at.tolist()])
+    shapes, codes = coded([tuple(row) for row in rows])
+    found = []
+    for code, fields in enumerate(shapes):
+        inside = [i for i, own in enumerate(codes) if own == code]
+        values = [[rows[i][name] for i in inside] for name in fields]
+        found.append(_Group(Look(look.type, kind.version, fields, values), group.at[inside]))
     return found
 
 

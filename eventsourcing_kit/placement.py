@@ -17,12 +17,12 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.moment import LAST_US, aware_us
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from eventsourcing_kit.batch import Submission
     from eventsourcing_kit.log import Log
-    from eventsourcing_kit.record import Draft, Place
+    from eventsourcing_kit.record import Place
 
 _SMALL_RECORD = 1024  # bytes up to which a single stream's record stands under the stream's key too
 _MANY_STREAMS = 256
@@ -73,32 +73,30 @@ class Placement:
 
     def place(self, submission: Submission, tip: Tip) -> Placed:
         """The submission as a commit behind `tip`, which moves on; raises, and leaves `tip`, where it may not be."""
-        drafts = submission.drafts
-        before = self._versions(submission.batches, tip)
-        now = dict(before)
-        for batch in submission.batches:
-            check_version(batch, now[batch.stream])
-            now[batch.stream] += len(batch.drafts)
+        rows = submission.rows
+        before = self._versions(rows.streams, tip)
+        now = _checked(submission.batches, before)
+        if not submission.batches:
+            now = {stream: before[stream] + count for stream, count in rows.stream_sizes().items()}
         times = self._times(submission.times, tip)
         place = record.Place(self._store_id, tip.digest, self._key, tip.last + 1, times, before)
         place = self._without_collision(place, submission)
-        encoded = record.encode(place, drafts)
-        entry = _entry(place, len(drafts), record.digest(encoded))
-        rows = _rows(entry, encoded, now)
+        encoded = record.encode(place, rows)
+        entry = _entry(place, len(rows), record.digest(encoded))
+        written = _written(entry, encoded, now)
         if submission.has_ids:
-            rows.extend(_id_rows(entry.first, drafts))
+            written.extend((keys.event_id(own), keys.u64(entry.first + row)) for row, own in rows.ids.items())
             self._has_supplied = True
         tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
         tip.versions.update(now)
-        return Placed(place, rows, entry, _stored(submission.batches, before, entry.first, encoded))
+        return Placed(place, written, entry, _stored(submission.batches, before, entry.first, encoded))
 
     def advance(self, tip: Tip) -> None:
         """What was placed up to `tip` is stored."""
         self.tip.last, self.tip.us, self.tip.digest = tip.last, tip.us, tip.digest
         self.tip.versions.update(tip.versions)
 
-    def _versions(self, batches: list[Batch], tip: Tip) -> dict[str, int]:
-        streams = dict.fromkeys(batch.stream for batch in batches)
+    def _versions(self, streams: list[str], tip: Tip) -> dict[str, int]:
         known = self.tip.versions
         if not self._versions_complete and sum(stream not in known for stream in streams) > _MANY_STREAMS:
             known.update(self._log.last_versions() | known)
@@ -128,12 +126,13 @@ class Placement:
         """With a seed, ids can be met before they are made: in events copied from a store of the same seed."""
         if self._seed is None or not (self._has_supplied or submission.has_ids):
             return place
-        own = {draft.id.bytes for draft in submission.drafts if draft.id}
+        supplied = submission.rows.ids
+        own = {one.bytes for one in supplied.values()}
         while True:
-            made = record.decode(record.encode(place, submission.drafts)).id_bytes
+            made = [one.tobytes() for one in record.decode(record.encode(place, submission.rows)).id_bytes]
             clash = any(
-                draft.id is None and (row.tobytes() in own or self._log.table.get(b"i" + row.tobytes()) is not None)
-                for draft, row in zip(submission.drafts, made, strict=True)
+                row not in supplied and (one in own or self._log.table.get(b"i" + one) is not None)
+                for row, one in enumerate(made)
             )
             if not clash:
                 return place
@@ -146,8 +145,17 @@ def _entry(place: Place, count: int, digest: bytes) -> keys.CommitEntry:
     return keys.CommitEntry(place.first, first_us, place.first + count - 1, last_us, place.key, digest)
 
 
-def _rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
-    """The rows of one commit: record, index entry, one row a stream."""
+def _checked(batches: Sequence[Batch], before: dict[str, int]) -> dict[str, int]:
+    """The streams' versions after the batches; a later batch's expectation sees the ones before it."""
+    now = dict(before)
+    for batch in batches:
+        check_version(batch, now[batch.stream])
+        now[batch.stream] += len(batch.drafts)
+    return now
+
+
+def _written(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
+    """What is written for one commit: record, index entry, one row a stream."""
     small = len(versions) == 1 and len(encoded) <= _SMALL_RECORD
     pointer = encoded if small else keys.u64(entry.first)
     return [
@@ -157,15 +165,7 @@ def _rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> 
     ]
 
 
-def _id_rows(first: int, drafts: list[Draft]) -> list[tuple[bytes, bytes]]:
-    return [
-        (keys.event_id(draft.id), keys.u64(position))
-        for position, draft in enumerate(drafts, first)
-        if draft.id is not None
-    ]
-
-
-def _stored(batches: list[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:
+def _stored(batches: Sequence[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:
     versions, stored = dict(before), []
     for batch in batches:
         count = len(batch.drafts)

@@ -42,11 +42,12 @@ from pydantic_core import from_json, to_json
 
 from eventsourcing_kit import ids
 from eventsourcing_kit.errors import RecordError
+from eventsourcing_kit.rows import shared_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
+
+    from eventsourcing_kit.rows import Rows
 
     Ints = npt.NDArray[np.int64]
 
@@ -55,19 +56,6 @@ NO_PREVIOUS = bytes(32)
 _HEAD = struct.Struct(">2sBB16s32s")
 _COMPRESSED = 1
 _COMPRESS_FROM_BYTES = 256
-
-
-@dataclass(slots=True)
-class Draft:
-    """An event that is checked and ready to be recorded: its data is plain JSON."""
-
-    stream: str
-    type: str
-    schema_version: int
-    data: dict[str, Any]
-    id: uuid.UUID | None = None
-    occurred_us: int | None = None
-    metadata: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +70,20 @@ class Place:
     versions: dict[str, int]  # each stream's version before the commit
 
 
-def encode(place: Place, drafts: Sequence[Draft]) -> bytes:
+def encode(place: Place, rows: Rows) -> bytes:
     """The record of one commit."""
-    body: dict[str, Any] = {"position": place.first, "count": len(drafts), "key": place.key}
+    body: dict[str, Any] = {"position": place.first, "count": len(rows), "key": place.key}
     if isinstance(place.times, int):
         body["time"] = place.times
     else:
         body["times"] = [place.times[0], *np.diff(np.array(place.times, dtype=np.int64)).tolist()]
-    streams, codes = _coded([draft.stream for draft in drafts])
-    body["streams"] = [[stream, place.versions.get(stream, 0) + 1] for stream in streams]
-    if len(streams) > 1:
-        body["stream"] = codes
-    body.update(_shapes(drafts))
-    body.update(_extras(drafts))
+    body["streams"] = [[stream, place.versions.get(stream, 0) + 1] for stream in rows.streams]
+    if len(rows.streams) > 1:
+        body["stream"] = rows.stream_codes
+    body["shapes"] = [[look.type, look.schema_version, look.fields, look.columns] for look in rows.looks]
+    if len(rows.looks) > 1:
+        body["shape"] = rows.look_codes
+    body.update(_extras(rows))
     text = to_json(body)
     flags = 0
     if len(text) >= _COMPRESS_FROM_BYTES:
@@ -102,34 +91,15 @@ def encode(place: Place, drafts: Sequence[Draft]) -> bytes:
     return _HEAD.pack(b"EK", FORMAT, flags, place.store.bytes, place.previous) + text
 
 
-def _coded(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
-    """The distinct values in order of appearance, and each value's index among them."""
-    index = {value: i for i, value in enumerate(dict.fromkeys(values))}
-    return list(index), [index[value] for value in values]
-
-
-def _shapes(drafts: Sequence[Draft]) -> dict[str, Any]:
-    keys, codes = _coded([(draft.type, draft.schema_version, *draft.data) for draft in drafts])
-    rows: list[list[Any]] = [[] for _ in keys]
-    for code, draft in zip(codes, drafts, strict=True):
-        rows[code].append(draft.data.values())
-    shapes = [[key[0], key[1], key[2:], list(zip(*shape, strict=True))] for key, shape in zip(keys, rows, strict=True)]
-    return {"shapes": shapes} if len(keys) == 1 else {"shapes": shapes, "shape": codes}
-
-
-def _extras(drafts: Sequence[Draft]) -> dict[str, Any]:
+def _extras(rows: Rows) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    supplied = [(i, draft.id.hex) for i, draft in enumerate(drafts) if draft.id is not None]
-    occurred = [(i, draft.occurred_us) for i, draft in enumerate(drafts) if draft.occurred_us is not None]
-    described = [(i, to_json(draft.metadata)) for i, draft in enumerate(drafts) if draft.metadata]
-    if supplied:
-        found["ids"] = list(zip(*supplied, strict=True))
-    if occurred:
-        found["occurred"] = list(zip(*occurred, strict=True))
-    if described:
-        at, values = zip(*described, strict=True)
-        texts, codes = _coded(values)
-        found["metadata"] = [at, codes, [from_json(text) for text in texts]]
+    if rows.ids:
+        found["ids"] = [list(rows.ids), [one.hex for one in rows.ids.values()]]
+    if rows.occurred_us:
+        found["occurred"] = [list(rows.occurred_us), list(rows.occurred_us.values())]
+    if rows.metadata:
+        objects, codes = shared_objects(list(rows.metadata.values()))
+        found["metadata"] = [list(rows.metadata), codes, objects]
     return found
 
 

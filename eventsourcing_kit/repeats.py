@@ -10,14 +10,16 @@ from eventsourcing_kit.batch import Batch, Stored
 from eventsourcing_kit.errors import DuplicateIdError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eventsourcing_kit.batch import Submission
     from eventsourcing_kit.log import Log
-    from eventsourcing_kit.record import Draft
+    from eventsourcing_kit.rows import Draft
 
 
 def first_receipts(log: Log, submission: Submission) -> list[Stored] | None:
     """What the same append returned, if all its events are there already; None if none is; else an error."""
-    drafts = submission.drafts
+    drafts = submission.rows.drafts()
     found = [log.position_of(draft.id) if draft.id else None for draft in drafts]
     if all(position is None for position in found):
         return None
@@ -43,7 +45,7 @@ def _is_same(log: Log, draft: Draft, position: int) -> bool:
     return (stream, shape.type) == (draft.stream, draft.type) and _canonical(data) == _canonical(draft.data)
 
 
-def _receipts(log: Log, batches: list[Batch], positions: list[int]) -> list[Stored]:
+def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[Stored]:
     receipts, at = [], 0
     for batch in batches:
         own = positions[at : at + len(batch.drafts)]

@@ -34,11 +34,13 @@ from eventsourcing_kit.replay import EVERY, Steps, fold
 from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     import pandas as pd
 
     from eventsourcing_kit.history import History
     from eventsourcing_kit.moment import Moment
-    from eventsourcing_kit.record import Draft
+    from eventsourcing_kit.rows import Draft
 
 ANY = ExpectedVersion.ANY
 NO_STREAM = ExpectedVersion.NO_STREAM
@@ -142,7 +144,7 @@ class EventStore:
             for one in given
         ]
         try:
-            stored = writer.append(Submission(batches))
+            stored = writer.append(Submission.of(batches))
         except ConcurrencyError as conflict:
             conflict.unseen = self._unseen(conflict)
             raise
@@ -179,21 +181,20 @@ class EventStore:
                 f"the frame's first time, {first.isoformat()}, lies before the store's last event; "
                 "load it into a new store, or load the older log first"
             )
-        self._refuse_known_ids(loaded.drafts)
-        with _bar(len(loaded.drafts), progress) as advance:
-            for start in range(0, len(loaded.drafts), _ROWS_A_COMMIT):
-                part = loaded.drafts[start : start + _ROWS_A_COMMIT]
-                times = loaded.times[start : start + len(part)]
-                writer.append(Submission([Batch(d.stream, [d]) for d in part], times))
-                advance(len(part))
+        self._refuse_known_ids(loaded.ids)
+        with _bar(len(loaded), progress) as advance:
+            for start in range(0, len(loaded), _ROWS_A_COMMIT):
+                stop = min(start + _ROWS_A_COMMIT, len(loaded))
+                writer.append(Submission(loaded.rows(start, stop), times=loaded.times[start:stop]))
+                advance(stop - start)
         return self.position
 
-    def _refuse_known_ids(self, loaded: list[Draft]) -> None:
+    def _refuse_known_ids(self, ids: Iterable[UUID]) -> None:
         if self._log.head.last == 0:
             return
-        for draft in loaded:
-            if draft.id is not None and self._log.position_of(draft.id) is not None:
-                raise InputError(f"the id {draft.id} is in the store already; load each log once")
+        for one in ids:
+            if self._log.position_of(one) is not None:
+                raise InputError(f"the id {one} is in the store already; load each log once")
 
     def _writing(self) -> Writer:
         self._log.check_process()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.local_folder import Sync
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.placement import Placed, Tip
-    from eventsourcing_kit.record import Draft
+    from eventsourcing_kit.rows import Draft
 
     Rows = Sequence[tuple[bytes, bytes | None]]
 
@@ -55,10 +55,10 @@ class _Request:
         """The drafts with the ids under which they may have been stored."""
         if self.submission is None:
             return []
-        drafts = self.submission.drafts
+        drafts = self.submission.rows.drafts()
         if self.placed is None:
             return drafts
-        made = record.decode(record.encode(self.placed.place, drafts)).id_bytes
+        made = record.decode(record.encode(self.placed.place, self.submission.rows)).id_bytes
         return [replace(draft, id=uuid.UUID(bytes=row.tobytes())) for draft, row in zip(drafts, made, strict=True)]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.batch import Batch, Submission
-from eventsourcing_kit.record import Draft
+from eventsourcing_kit.rows import Draft
 from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def test_an_append_whose_flush_fails_can_be_repeated_safely() -> None:
     store._log.head = store._log._last_entry()
     again = Writer(store._log, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None, flush=False, sync=None)
     drafts = [Draft("counter-1", e.type, 1, dict(e.data), id=e.id) for e in unknown.value.events]
-    assert again.append(Submission([Batch("counter-1", drafts)]))[0].replayed
+    assert again.append(Submission.of([Batch("counter-1", drafts)]))[0].replayed
     assert [event.data["i"] for event in store.read()] == [1, 2]
     again.close()
 

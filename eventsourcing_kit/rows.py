@@ -1,0 +1,98 @@
+"""Events that are checked and ready to be recorded: one by one as drafts, or many as columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import from_json, to_json
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+
+@dataclass(slots=True)
+class Draft:
+    """An event that is checked and ready to be recorded: its data is plain JSON."""
+
+    stream: str
+    type: str
+    schema_version: int
+    data: dict[str, Any]
+    id: uuid.UUID | None = None
+    occurred_us: int | None = None
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Events that look alike: their type, schema version and exact fields, and one list of values a field."""
+
+    type: str
+    schema_version: int
+    fields: tuple[str, ...]
+    columns: Sequence[Any]  # of lists or arrays of values
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The events of one commit as columns. `stream_codes` and `look_codes` say which stream and look each event has.
+
+    Of the events of one look, the first has the first values of its columns, and so on.
+    """
+
+    streams: list[str]
+    stream_codes: list[int]
+    looks: list[Look]
+    look_codes: list[int]
+    ids: dict[int, uuid.UUID] = field(default_factory=dict)
+    occurred_us: dict[int, int] = field(default_factory=dict)
+    metadata: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.stream_codes)
+
+    def stream_sizes(self) -> dict[str, int]:
+        """How many events each stream has."""
+        return {self.streams[code]: count for code, count in Counter(self.stream_codes).items()}
+
+    def drafts(self) -> list[Draft]:
+        """The same events one by one."""
+        values = [iter(zip(*look.columns, strict=True)) for look in self.looks]
+        found = []
+        for row, (stream, code) in enumerate(zip(self.stream_codes, self.look_codes, strict=True)):
+            look = self.looks[code]
+            data = dict(zip(look.fields, next(values[code], ()), strict=True))
+            extras = self.ids.get(row), self.occurred_us.get(row), self.metadata.get(row)
+            found.append(Draft(self.streams[stream], look.type, look.schema_version, data, *extras))
+        return found
+
+    @classmethod
+    def of(cls, drafts: Sequence[Draft]) -> Rows:
+        """Drafts as columns, in their order."""
+        streams, stream_codes = coded([draft.stream for draft in drafts])
+        keys, look_codes = coded([(draft.type, draft.schema_version, *draft.data) for draft in drafts])
+        values: list[list[Any]] = [[] for _ in keys]
+        for code, draft in zip(look_codes, drafts, strict=True):
+            values[code].append(draft.data.values())
+        looks = [
+            Look(key[0], key[1], key[2:], list(zip(*own, strict=True))) for key, own in zip(keys, values, strict=True)
+        ]
+        ids = {i: draft.id for i, draft in enumerate(drafts) if draft.id is not None}
+        occurred = {i: draft.occurred_us for i, draft in enumerate(drafts) if draft.occurred_us is not None}
+        metadata = {i: draft.metadata for i, draft in enumerate(drafts) if draft.metadata}
+        return cls(streams, stream_codes, looks, look_codes, ids, occurred, metadata)
+
+
+def coded(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
+    """The distinct values in order of appearance, and each value's index among them."""
+    index = {value: i for i, value in enumerate(dict.fromkeys(values))}
+    return list(index), [index[value] for value in values]
+
+
+def shared_objects(objects: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[int]]:
+    """The distinct objects of plain JSON in order of appearance, and each one's index among them."""
+    texts, codes = coded([to_json(one) for one in objects])
+    return [from_json(text) for text in texts], codes
