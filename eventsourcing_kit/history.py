@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from eventsourcing_kit import frames, moment
 from eventsourcing_kit.errors import InputError, MomentError
+from eventsourcing_kit.milestones import Milestones
 from eventsourcing_kit.projection import GONE
 from eventsourcing_kit.read import event_at
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-_STILL = np.iinfo(np.int64).max
 _COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
 _MISSING = object()
 
@@ -55,8 +55,7 @@ def _has_fields(state: Any) -> bool:
 class History:
     """All states there were, up to `as_of`; made by `store.history(projection)`.
 
-    Rows stand in the log's order; for `at` they are also kept sorted by key, so that one comparison over all rows finds
-    the states that hold at a position.
+    Rows stand in the log's order. Milestones give the states at a position; `_order` sorts the rows by key.
     """
 
     def __init__(self, projection: Projection, log: Log, as_of: int, steps: Steps) -> None:
@@ -70,20 +69,17 @@ class History:
         codes = np.array([self._codes.setdefault(key, len(self._codes)) for key in steps.keys], dtype=np.int64)
         self._keys = list(self._codes)
         self._index(codes)
+        self._milestones = Milestones(steps.keys, codes, self._keys, self._states)
 
     def _index(self, codes: Ints) -> None:
-        """Sort the rows by key; `_until` is the position at which each row's state ends."""
+        """Make the rows found by moment and by key; `_next` is the same key's next row, -1 behind its last."""
         self._order = order = np.argsort(codes, kind="stable")
         self._ends = np.cumsum(np.bincount(codes, minlength=len(self._keys)))
         self._row_codes = codes
-        self._from = self._positions[order]
-        same = np.append(codes[order][1:] == codes[order][:-1], [False])[: len(order)]
-        self._next = np.where(same, np.append(order[1:], [0])[: len(order)], -1)
-        self._until = np.where(same, np.append(self._from[1:], [0])[: len(order)], _STILL)
-        gone = np.fromiter((self._states[i] is GONE for i in order), dtype=bool, count=len(order))
-        self._until[gone] = -1
-        self._sorted_keys = frames.objects([self._keys[code] for code in codes[order].tolist()])
-        self._sorted_states = frames.objects([self._states[i] for i in order.tolist()])
+        self._next = np.full(len(codes), -1, dtype=np.int64)
+        same = codes[order][1:] == codes[order][:-1]
+        self._next[order[:-1][same]] = order[1:][same]
+        self._gone = np.fromiter((state is GONE for state in self._states), dtype=bool, count=len(codes))
 
     def __len__(self) -> int:
         return len(self._states)
@@ -101,8 +97,7 @@ class History:
         return states
 
     def _at(self, position: int) -> dict[Any, Any]:
-        rows = np.flatnonzero((self._from <= position) & (position < self._until))
-        return dict(zip(self._sorted_keys[rows], self._sorted_states[rows], strict=True))
+        return self._milestones.states(int(np.searchsorted(self._positions, position, side="right")))
 
     def _states_at(self, position: int) -> dict[Any, Any]:
         """As `_at`; one state over the whole log is there from the start."""
@@ -160,9 +155,8 @@ class History:
     def _valid_to(self) -> Ints:
         valid_to = np.full(len(self), frames.NO_TIME, dtype=np.int64)
         followed = self._next >= 0
-        valid_to[self._order[followed]] = self._us[self._next[followed]]
-        gone = self._order[self._until == -1]
-        valid_to[gone] = self._us[gone]
+        valid_to[followed] = self._us[self._next[followed]]
+        valid_to[self._gone] = self._us[self._gone]
         return valid_to
 
     def _state_columns(self) -> dict[str, list[Any]]:
