@@ -134,8 +134,9 @@ def check_newest(kind: Schema, rows: list[Row]) -> None:
         else:
             newest.from_rows(rows, strict_fields=True)
     except (ValueError, SchemaError) as error:
+        why = str(error).replace("the event at position 0", "the event")  # it has none yet
         since = f"renamed to {newest.name}" if newest.name != kind.name else "defined again"
         raise InputError(
             f"{kind.name} was {since} since this event was made, and the newer class does not fit it "
-            f"({error}); make the event anew"
+            f"({why}); make the event anew"
         ) from None
