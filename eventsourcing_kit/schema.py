@@ -1,7 +1,8 @@
 """Event types: the process-wide registry, and data on its way to plain JSON and back.
 
 Strict to write, tolerant to read: what would read back different is refused at the append; when read, new fields take
-their defaults and fields that the class no longer has are ignored. The log is never rewritten.
+their defaults and fields that the class no longer has are ignored. What needs more than that, `upcasters` do. The log
+is never rewritten.
 """
 
 from __future__ import annotations

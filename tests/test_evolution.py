@@ -291,8 +291,8 @@ def test_a_chain_that_ends_too_early_is_an_error_where_an_event_needs_it(store: 
     for look in views(store, total("Other")):
         with pytest.raises(
             ek.SchemaError,
-            match=r"position 2 has schema version 1 of 'Other', its class Other has version 3, and there is no upcaster "
-            r"from version 2; write one: @ek.upcast\(Other, from_version=2\)",
+            match=r"position 2 has schema version 1 of 'Other', its class Other has version 3, "
+            r"and there is no upcaster from version 2; write one: @ek.upcast\(Other, from_version=2\)",
         ):
             look()
     ek.upcast("Other", from_version=2)(lambda data: data)
@@ -302,7 +302,7 @@ def test_a_chain_that_ends_too_early_is_an_error_where_an_event_needs_it(store: 
 def test_what_is_no_type_and_no_function_is_refused() -> None:
     version_of("T", 3, n=int)
     for wrong in (5, "", None, ek.Event, int):
-        with pytest.raises(ek.InputError, match="an event type|no event type"):
+        with pytest.raises(ek.InputError, match=r"an event type|no event type"):
             ek.upcast(wrong, from_version=1)  # type: ignore[arg-type]
     with pytest.raises(ek.InputError, match="5 is no function"):
         ek.upcast("T", from_version=1)(5)  # type: ignore[type-var]
@@ -366,7 +366,7 @@ def test_a_circle_of_data_is_junk_as_well(store: ek.EventStore) -> None:
         data["self"] = data
         return data
 
-    with pytest.raises(ek.SchemaError, match="returned junk .*nested deeper than"):
+    with pytest.raises(ek.SchemaError, match=r"returned junk .*nested deeper than"):
         list(store.read())
 
 
