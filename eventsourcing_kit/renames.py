@@ -25,7 +25,7 @@ def current_all(names: frozenset[str]) -> frozenset[str]:
 
 def former(name: str) -> list[str]:
     """The names that a type had before, in the order in which they were given up."""
-    return [one for one in _successors if current(one) == current(name)]
+    return [one for one in list(_successors) if current(one) == current(name)]
 
 
 def check(name: str, former_names: list[str]) -> None:
@@ -45,6 +45,6 @@ def check(name: str, former_names: list[str]) -> None:
 def define(name: str, former_names: list[str]) -> None:
     """The type `name` is defined, and took over these names; the newest definition counts."""
     _successors.pop(name, None)
-    for one in [one for one, successor in _successors.items() if successor == name]:
-        del _successors[one]
     _successors.update(dict.fromkeys(former_names, name))
+    for one in [one for one, successor in list(_successors.items()) if successor == name and one not in former_names]:
+        del _successors[one]

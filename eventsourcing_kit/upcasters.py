@@ -80,10 +80,10 @@ def upcast(type: str | type[BaseModel], *, from_version: int) -> Callable[[Funct
 
     def register(function: Function) -> Function:
         _check_function(function)
-        for type_, found in _upcasters.items():
-            if renames.current(type_) == renames.current(name):
-                found.pop(from_version, None)
         _upcasters.setdefault(name, {})[from_version] = Upcaster(name, from_version, function)
+        for type_, found in _named_like(name):
+            if type_ != name:
+                found.pop(from_version, None)
         return function
 
     return register
@@ -153,7 +153,13 @@ def of(name: str) -> dict[int, Upcaster]:
     """A type's upcasters by the version that each starts from, also those given to its former names."""
     if not renames.former(name):
         return _upcasters.get(name, {})
-    return {n: one for type_, found in _upcasters.items() if renames.current(type_) == name for n, one in found.items()}
+    return {n: one for _, found in _named_like(name) for n, one in found.items()}
+
+
+def _named_like(name: str) -> list[tuple[str, dict[int, Upcaster]]]:
+    """The upcasters given to any of a type's names."""
+    today = renames.current(name)
+    return [(type_, found) for type_, found in list(_upcasters.items()) if renames.current(type_) == today]
 
 
 def chain(name: str, stored: int, wanted: int) -> list[Upcaster | None]:
