@@ -28,6 +28,7 @@ from eventsourcing_kit.errors import (
     SupersededError,
 )
 from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
+from eventsourcing_kit.upcasters import upcast
 
 if TYPE_CHECKING:
     from eventsourcing_kit import charts, testing
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.history import History
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
+    from eventsourcing_kit.schema_frames import schemas
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
@@ -51,6 +53,7 @@ _LATER = {
     "STREAM_EXISTS": "store",
     "charts": "",
     "from_frame": "store",
+    "schemas": "schema_frames",
     "testing": "",
 }
 
@@ -85,7 +88,9 @@ __all__ = [
     "SupersededError",
     "charts",
     "from_frame",
+    "schemas",
     "testing",
+    "upcast",
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from eventsourcing_kit import schema
+from eventsourcing_kit import schema, stored_data
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.event import Event, NewEvent
 from eventsourcing_kit.moment import aware_us
@@ -28,9 +28,7 @@ def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = Non
         raise InputError(f"an empty batch for stream {stream!r}; append at least one event")
     kind = _only_class(several)
     if kind is not None:
-        return [
-            Draft(stream, kind.name, kind.version, row, None, None, shared) for row in schema.dump_all(kind, several)
-        ]
+        return [Draft(stream, kind.name, kind.version, row, None, None, shared) for row in _rows(kind, several)]
     data = _data(several)
     return [_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)]
 
@@ -52,6 +50,12 @@ def _only_class(events: list[Any]) -> schema.Schema | None:
     return only.__event_schema__ if not classes and issubclass(only, Event) and only is not Event else None
 
 
+def _rows(kind: schema.Schema, events: list[Any]) -> list[dict[str, Any]]:
+    rows = schema.dump_all(kind, events)
+    stored_data.check_newest(kind, rows)
+    return rows
+
+
 def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
     """Schema version and plain JSON of each event; events of one class are dumped together, which is faster."""
     found: list[tuple[int, dict[str, Any]]] = [(1, {})] * len(events)
@@ -63,7 +67,7 @@ def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
         else:
             by_class[typed.__event_schema__].append((i, typed))
     for kind, members in by_class.items():
-        rows = schema.dump_all(kind, [event for _, event in members])
+        rows = _rows(kind, [event for _, event in members])
         for (i, _), row in zip(members, rows, strict=True):
             found[i] = (kind.version, row)
     return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from eventsourcing_kit import schema
+from eventsourcing_kit import renames, schema, upcasters
 from eventsourcing_kit.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
+Types: TypeAlias = "str | type[Event] | Sequence[str | type[Event]]"
+
+
 class Event(BaseModel):
     """A domain event: an immutable fact in the past tense, a frozen pydantic model.
 
     The class's name is the event type and its schema version is 1, unless the class statement says otherwise. Unknown
-    fields are refused. Defining a class of the same type again replaces the old one.
+    fields are refused. Defining a class of the same type again replaces the old one. `renamed_from` names the types
+    (one or several) whose events this one takes over; its schema versions go on from theirs.
 
     >>> class MoneyDeposited(Event):
     ...     amount: int
@@ -34,13 +38,17 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
     __event_schema__: ClassVar[schema.Schema]
 
-    def __init_subclass__(cls, type: str | None = None, version: int = 1, **options: Any) -> None:
+    def __init_subclass__(
+        cls, type: str | None = None, version: int = 1, renamed_from: Types = (), **options: Any
+    ) -> None:
         super().__init_subclass__(**options)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, type: str | None = None, version: int = 1, **options: Any) -> None:
+    def __pydantic_init_subclass__(
+        cls, type: str | None = None, version: int = 1, renamed_from: Types = (), **options: Any
+    ) -> None:
         super().__pydantic_init_subclass__(**options)
-        cls.__event_schema__ = schema.register(cls, cls.__name__ if type is None else type, version)
+        cls.__event_schema__ = _define(cls, cls.__name__ if type is None else type, version, renamed_from)
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
@@ -101,7 +109,11 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event as the store holds it. `data` is the event object where its type is registered, else a dict."""
+    """An event as the store holds it. `data` is the event object where its type is registered, else a dict.
+
+    `type` is the type's name today, also where the event was stored under a former name; `schema_version` is the one
+    that it was stored with, while `data` was brought to the class's.
+    """
 
     id: uuid.UUID
     stream: str
@@ -134,8 +146,24 @@ def _table(rows: Any) -> str:
     return f"<table>{''.join(cells)}</table>"
 
 
-def type_names(types: str | type[Event] | Sequence[str | type[Event]]) -> list[str]:
-    """The event types that classes or names stand for, one or several."""
+def _define(cls: type[Event], name: str, version: int, renamed_from: Types) -> schema.Schema:
+    """Register a class; nothing is changed where something about it is wrong."""
+    schema.check_version(name, version)
+    former = stored_names(renamed_from)
+    renames.check(name, former)
+    upcasters.check_class(name, version)
+    defined = schema.register(cls, name, version)
+    renames.define(name, former)
+    return defined
+
+
+def type_names(types: Types) -> list[str]:
+    """The event types that classes or names stand for, one or several, each by its name of today."""
+    return [renames.current(name) for name in stored_names(types)]
+
+
+def stored_names(types: Types) -> list[str]:
+    """The names by which classes store their events, and names as they are."""
     several = [types] if isinstance(types, (str, type)) else list(types)
     return [_type_name(one) for one in several]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit import ids, schema
+from eventsourcing_kit import ids, renames, schema, stored_data
 from eventsourcing_kit.frames import NO_TIME, column, field_names, integers, objects, strings, times
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class _Columns:
         self.supplied: list[tuple[int, Any]] = []
         self.occurred: list[tuple[int, int]] = []
         self.metadata: list[tuple[int, dict[str, Any]]] = []
-        self.payloads: dict[tuple[str, ...], _Payload] = {}
+        self.payloads: dict[tuple[str | int, ...], _Payload] = {}
 
     def add(self, commit: Commit, rows: Ints) -> None:
         """The commit's events at `rows`."""
@@ -119,17 +119,17 @@ class _Columns:
         ((stream, version),) = body["streams"]
         ((type_, schema_version, fields, columns),) = body["shapes"]
         self.stream_codes.run(self.streams.code(stream), count)
-        self.type_codes.run(self.types.code(type_), count)
+        self.type_codes.run(self.types.code(renames.current(type_)), count)
         self.schema_versions.run(schema_version, count)
         self.positions.run(commit.first, count)
         self.versions.run(version, count)
         self.times.run(body["time"], count)
-        self._payload(type_, fields).add_run(self.count, count, columns)
+        self._payload(type_, schema_version, fields).add_run(self.count, count, columns)
 
     def _add_rows(self, commit: Commit, rows: Ints) -> None:
         shapes, shape_codes = commit.body["shapes"], commit.shape_codes[rows]
         self.stream_codes.extend(self.streams.codes(commit.streams)[commit.stream_codes[rows]])
-        self.type_codes.extend(self.types.codes(shape[0] for shape in shapes)[shape_codes])
+        self.type_codes.extend(self.types.codes(renames.current(shape[0]) for shape in shapes)[shape_codes])
         self.schema_versions.extend(np.array([shape[1] for shape in shapes], dtype=np.int64)[shape_codes])
         self.positions.extend(commit.positions[rows])
         self.versions.extend(commit.versions[rows])
@@ -139,10 +139,10 @@ class _Columns:
         for shape in commit.shapes:
             at = where[shape.rows]
             if (at >= 0).any():
-                self._payload(shape.type, shape.fields).add_rows(at, shape.columns)
+                self._payload(shape.type, shape.schema_version, shape.fields).add_rows(at, shape.columns)
 
-    def _payload(self, type_: str, fields: list[str]) -> _Payload:
-        return self.payloads.setdefault((type_, *fields), _Payload(type_, fields))
+    def _payload(self, type_: str, version: int, fields: list[str]) -> _Payload:
+        return self.payloads.setdefault((type_, version, *fields), _Payload(type_, version, fields))
 
     def _add_extras(self, commit: Commit, rows: Ints) -> None:
         occurred, metadata = commit.occurred_us, commit.metadata
@@ -202,8 +202,8 @@ class _Columns:
 class _Payload:
     """The payload of all events that look alike, and where in the frame they stand."""
 
-    def __init__(self, type_: str, fields: list[str]) -> None:
-        self._type, self._fields = type_, fields
+    def __init__(self, type_: str, version: int, fields: list[str]) -> None:
+        self._type, self._version, self._fields = type_, version, fields
         self.at = _Runs(rising=True)
         self._columns: list[list[list[Any]]] = [[] for _ in fields]
 
@@ -226,13 +226,13 @@ class _Payload:
     def fields(self, positions: Ints) -> Iterable[tuple[str, list[Any]]]:
         """Field by field the values, as the events' objects have them."""
         columns = [list(chain.from_iterable(parts)) for parts in self._columns]
-        kind = schema.registered(self._type)
+        kind = stored_data.reader(self._type, self._version)
         if kind is None:
             return zip(self._fields, columns, strict=True)
         stored = dict(zip(self._fields, columns, strict=True))
-        if kind.is_plain(stored):
+        if not stored_data.is_upcast(kind, self._version) and kind.is_plain(stored):
             return [(name, stored[name]) for name in kind.fields]
-        objects = schema.from_columns(self._type, self._fields, columns, positions.tolist())
+        objects = stored_data.from_columns(self._type, self._version, self._fields, columns, positions.tolist())
         return [(name, [getattr(one, name) for one in objects]) for name in kind.fields]
 
 

@@ -55,6 +55,8 @@ def _has_fields(state: Any) -> bool:
 class History:
     """All states there were, up to `as_of`; made by `store.history(projection)`.
 
+    `skipped` counts by type the events that the store's policy left out (see `EventStore`).
+
     Rows stand in the log's order. Milestones give the states at a position; `_order` sorts the rows by key.
     """
 
@@ -63,6 +65,7 @@ class History:
         self._log = log
         self._cut_us = log.time_of(as_of)
         self._types, self._states = steps.types, steps.states
+        self.skipped = dict(steps.skipped)
         self._positions = np.array(steps.positions, dtype=np.int64)
         self._us = np.array(steps.us, dtype=np.int64)
         self._codes: dict[Any, int] = {}

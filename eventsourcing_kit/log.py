@@ -13,6 +13,7 @@ from eventsourcing_kit import ids, keys, local_folder, moment
 from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
+from eventsourcing_kit.unknown import Policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ class Log:
 
     def __init__(self, folder: Path | None, *, read_only: bool) -> None:
         self.folder, self.read_only = folder, read_only
+        self.policies = Policies()
         self._pid = os.getpid()
         self._seen: tuple[int, ...] = ()
         self.closed = self.superseded = False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit import frames, schema
+from eventsourcing_kit import frames, renames, schema
 from eventsourcing_kit.read import Selection, category
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def streams(log: Log) -> pd.DataFrame:
 
 
 def types(log: Log) -> pd.DataFrame:
-    """One row an event type: type, events, schema_versions, registered."""
+    """One row an event type, by the name it was stored with: type, events, schema_versions, registered."""
     counts: dict[str, int] = {}
     versions: dict[str, set[int]] = {}
     for commit, rows in Selection(0, log.head.last).chunks(log):
@@ -53,6 +53,10 @@ def types(log: Log) -> pd.DataFrame:
             "type": frames.strings(frames.objects(list(counts))),
             "events": frames.integers(np.array(list(counts.values()), dtype=np.int64)),
             "schema_versions": frames.objects([sorted(versions[name]) for name in counts]),
-            "registered": pd.array([schema.registered(name) is not None for name in counts], dtype="boolean"),
+            "registered": pd.array([_is_registered(name) for name in counts], dtype="boolean"),
         }
     )
+
+
+def _is_registered(name: str) -> bool:
+    return schema.registered(renames.current(name)) is not None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
+from eventsourcing_kit import renames
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.event import Event, RecordedEvent, type_names
 
@@ -98,7 +99,7 @@ class Projection:
                 f"initial is {initial!r}; give a function that makes the first state: initial=lambda: {initial!r}"
             )
         self.name, self.initial, self.key = name, initial, _checked_key(key)
-        self.handlers: dict[str, list[Handler]] = {}
+        self._handlers: dict[str, list[Handler]] = {}
 
     def on(self, *types: str | type[Event], key: Key = STREAM) -> Callable[[Handle], Handle]:
         """Decorate a handler `(state, event)` or `(state, event, recorded)` for one or several event types.
@@ -113,12 +114,21 @@ class Projection:
         def register(function: Handle) -> Handle:
             handler = Handler(function, own_key, _takes_record(function))
             for name in names:
-                found = self.handlers.setdefault(name, [])
-                at = next((i for i, other in enumerate(found) if handler.replaces(other)), len(found))
-                found[at : at + 1] = [handler]
+                _add(self._handlers.setdefault(name, []), handler)
             return function
 
         return register
+
+    @property
+    def handlers(self) -> dict[str, list[Handler]]:
+        """The handlers by event type, each under the type's name of today."""
+        if all(renames.current(name) == name for name in self._handlers):
+            return self._handlers
+        found: dict[str, list[Handler]] = {}
+        for name, handlers in self._handlers.items():
+            for handler in handlers:
+                _add(found.setdefault(renames.current(name), []), handler)
+        return found
 
     @property
     def is_single(self) -> bool:
@@ -132,6 +142,11 @@ class Projection:
 
     def __repr__(self) -> str:
         return f"<projection {self.name}: {', '.join(self.handlers) or 'no handlers yet'}>"
+
+
+def _add(handlers: list[Handler], handler: Handler) -> None:
+    at = next((i for i, other in enumerate(handlers) if handler.replaces(other)), len(handlers))
+    handlers[at : at + 1] = [handler]
 
 
 def _checked_key(key: Key) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventsourcing_kit import ids, schema
+from eventsourcing_kit import ids, renames, schema, stored_data
 from eventsourcing_kit.event import RecordedEvent
 from eventsourcing_kit.moment import from_us
 
@@ -45,13 +46,14 @@ class Selection:
     backwards: bool = False
     limit: int | None = None
 
-    def chunks(self, log: Log) -> Iterator[tuple[Commit, Ints]]:
-        """The commits with the rows in question, in reading order."""
+    def chunks(self, log: Log, skipped: Counter[str] | None = None) -> Iterator[tuple[Commit, Ints]]:
+        """The commits with the rows in question, in reading order; what the store's policy skips is counted."""
         left = self.limit
         for commit in self._commits(log):
             rows = self._rows(commit)
+            if len(rows):
+                rows = log.policies.apply(commit, rows, left, skipped)
             if left is not None:
-                rows = rows[:left]
                 left -= len(rows)
             if len(rows):
                 yield commit, rows
@@ -91,12 +93,13 @@ class Selection:
         if self.category is not None:
             yield [category(name) == self.category for name in commit.streams], commit.streams, "stream_codes"
         if self.types is not None:
-            types = [shape[0] for shape in commit.body["shapes"]]
-            yield [name in self.types for name in types], types, "shape_codes"
+            wanted = renames.current_all(self.types)
+            types = [renames.current(shape[0]) for shape in commit.body["shapes"]]
+            yield [name in wanted for name in types], types, "shape_codes"
 
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
-    """The data of the events at `rows`, in that order: event objects where the type is registered, else dicts."""
+    """The data of the events at `rows`, in that order: event objects where a class knows them, else dicts."""
     data: list[Any] = [None] * commit.count
     wanted = np.zeros(commit.count, dtype=bool)
     wanted[rows] = True
@@ -108,7 +111,8 @@ def data_of(commit: Commit, rows: Ints) -> list[Any]:
         if not picked.all():
             at, inside = shape.rows[picked], np.flatnonzero(picked).tolist()
             columns = [[column[i] for i in inside] for column in shape.columns]
-        objects = schema.from_columns(shape.type, shape.fields, columns, (at + commit.first).tolist())
+        positions = (at + commit.first).tolist()
+        objects = stored_data.from_columns(shape.type, shape.schema_version, shape.fields, columns, positions)
         for i, one in zip(at.tolist(), objects, strict=True):
             data[i] = one
     return [data[i] for i in rows.tolist()]
@@ -125,7 +129,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             stream=streams[int(commit.stream_codes[row])],
             version=int(commit.versions[row]),
             position=commit.first + row,
-            type=shape[0],
+            type=renames.current(shape[0]),
             schema_version=shape[1],
             recorded_at=from_us(us),
             occurred_at=from_us(occurred[row]) if row in occurred else None,
@@ -159,11 +163,28 @@ class Read:
             yield from recorded(commit, rows)
 
     def df(self) -> pd.DataFrame:
-        """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields."""
+        """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields.
+
+        What a policy "skip" left out is counted by type in `df().attrs["skipped"]`.
+        """
         from eventsourcing_kit import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()
-        return event_frame.of_events(self._selection.chunks(self._log))
+        skipped: Counter[str] = Counter()
+        frame = event_frame.of_events(self._selection.chunks(self._log, skipped))
+        if self._log.policies.skips:
+            frame.attrs["skipped"] = dict(skipped)
+        return frame
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How many of the events asked for are left out, by type, where the store was opened with a policy "skip"."""
+        self._log.refresh()
+        skipped: Counter[str] = Counter()
+        if self._log.policies.skips:
+            for _ in self._selection.chunks(self._log, skipped):
+                pass
+        return dict(skipped)
 
     def __repr__(self) -> str:
         asked = self._selection

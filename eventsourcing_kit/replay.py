@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eventsourcing_kit import renames
 from eventsourcing_kit.errors import ProjectionError
 from eventsourcing_kit.projection import GONE, STREAM
 from eventsourcing_kit.read import data_of, recorded
@@ -50,6 +52,7 @@ class Steps:
         self.us: list[int] = []
         self.types: list[str] = []
         self.states: list[Any] = []
+        self.skipped: Counter[str] = Counter()
 
     def add(self, fact: Fact, key: Any, state: Any) -> None:
         """One more entry."""
@@ -60,15 +63,17 @@ class Steps:
         self.states.append(state)
 
 
-def facts(projection: Projection, log: Log, selection: Selection) -> Iterator[Fact]:
+def facts(
+    projection: Projection, log: Log, selection: Selection, skipped: Counter[str] | None = None
+) -> Iterator[Fact]:
     """The selected events, with no more objects built than the projection's handlers need."""
     needs_record = any(handler.needs_record for handler in projection.every_handler)
-    for commit, rows in selection.chunks(log):
+    for commit, rows in selection.chunks(log, skipped):
         yield from _facts(commit, rows, needs_record)
 
 
 def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterator[Fact]:
-    types = [shape[0] for shape in commit.body["shapes"]]
+    types = [renames.current(shape[0]) for shape in commit.body["shapes"]]
     streams = commit.streams
     records: list[Any] = list(recorded(commit, rows)) if needs_record else [None] * len(rows)
     data = [record.data for record in records] if needs_record else data_of(commit, rows)
@@ -93,7 +98,7 @@ def fold(
     states: dict[Any, Any] = {}
     handlers, initial = projection.handlers, projection.initial
     with paused_gc():
-        for fact in facts(projection, log, selection):
+        for fact in facts(projection, log, selection, None if steps is None else steps.skipped):
             taken: list[Any] = []
             for handler in handlers[fact.type]:
                 key = _key(handler, fact)

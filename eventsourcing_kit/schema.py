@@ -1,7 +1,8 @@
 """Event types: the process-wide registry, and data on its way to plain JSON and back.
 
 Strict to write, tolerant to read: what would read back different is refused at the append; when read, new fields take
-their defaults and fields that the class no longer has are ignored. The log is never rewritten.
+their defaults and fields that the class no longer has are ignored. What needs more than that, `upcasters` do. The log
+is never rewritten.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from eventsourcing_kit.errors import InputError, SchemaError
+from eventsourcing_kit.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +68,15 @@ class Schema:
             return self._adapter.validate_json(
                 to_json(rows, inf_nan_mode="null"), extra=extra, by_name=True, by_alias=True
             )
+
+    def misfits(self, rows: Sequence[dict[str, Any]]) -> list[int]:
+        """Which of the rows, counted from 0, are none of the class's events."""
+        try:
+            self.from_rows(rows)
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            return list(dict.fromkeys(int(one["loc"][0]) for one in details))
+        return []
 
     @cached_property
     def _plain_fields(self) -> dict[str, frozenset[type]] | None:
@@ -125,11 +135,21 @@ _registry: dict[str, Schema] = {}
 
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     """Make `cls` the class of the event type `name`; the newest definition counts, so cells can be run again."""
+    check_version(name, version)
+    _registry[name] = schema = Schema(cls, name, version)
+    return schema
+
+
+def check_version(name: object, version: object) -> None:
+    """Refuse what cannot be a type's name and its schema version."""
     check_name(name, "an event type")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"the schema version of {name!r} must be a whole number from 1, not {version!r}")
-    _registry[name] = schema = Schema(cls, name, version)
-    return schema
+
+
+def every() -> list[Schema]:
+    """All registered types, in the order in which they were first defined."""
+    return list(_registry.values())
 
 
 def registered(name: str) -> Schema | None:
@@ -169,7 +189,7 @@ def plain_json(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, dict):
         return {_plain_key(k, where): plain_json(item, f"{where}.{k}", depth + 1) for k, item in value.items()}
     raise InputError(
-        f"{where} is {_shown(value)} of type {type(value).__name__}, which would not read back equal from plain JSON; "
+        f"{where} is {shown(value)} of type {type(value).__name__}, which would not read back equal from plain JSON; "
         "convert it, or give the event a class (class X(ek.Event)) with a typed field"
     )
 
@@ -178,7 +198,7 @@ def _plain_text(value: str, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{where} is {_shown(value)}, which has a lone surrogate; remove it") from None
+        raise InputError(f"{where} is {shown(value)}, which has a lone surrogate; remove it") from None
     return str(value)
 
 
@@ -188,7 +208,7 @@ def _plain_key(key: object, where: str) -> str:
     return _plain_text(key, f"a key of {where}")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value in an error: what was given may be huge, or nested too deep even for its repr."""
     try:
         text = repr(value)
@@ -201,7 +221,6 @@ def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     """The plain JSON of events of one class; refuses, naming event, field and value, what would read back different."""
     plain = schema.plain_rows(events)
     if plain is not None:
-        _fit_newest(schema, plain)
         return plain
     try:
         rows = schema.to_rows(events)
@@ -212,7 +231,6 @@ def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
         back = schema.from_rows(rows)
     except ValueError:  # pydantic's ValidationError is one
         back = [None] * len(rows)
-    _fit_newest(schema, rows)
     for event, row, copy in zip(events, rows, back, strict=True):
         if copy is None or copy.__dict__ != event.__dict__ or not _same_beside(copy, event):
             _refuse(schema, event, row)
@@ -225,20 +243,6 @@ def _same_beside(copy: BaseModel, event: BaseModel) -> bool:
     return private and copy.__pydantic_extra__ == event.__pydantic_extra__
 
 
-def _fit_newest(schema: Schema, rows: list[dict[str, Any]]) -> None:
-    """Refuse instances of a class that was defined again since, where the newer one could not read them."""
-    newest = registered(schema.name)
-    if newest is None or newest is schema:
-        return
-    try:
-        newest.from_rows(rows, strict_fields=True)
-    except ValueError as error:
-        raise InputError(
-            f"{schema.name} was defined again since this event was made, and the newer class does not fit it "
-            f"({error}); make the event anew"
-        ) from None
-
-
 def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
     """One event's row, or an error that names the field."""
     try:
@@ -247,7 +251,7 @@ def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
     except ValueError as error:
         field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
         raise InputError(
-            f"{type(event).__name__}.{field} is {_shown(getattr(event, field, None))}, which cannot be stored: {error}"
+            f"{type(event).__name__}.{field} is {shown(getattr(event, field, None))}, which cannot be stored: {error}"
         ) from None
     return row
 
@@ -277,41 +281,14 @@ def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
     try:
         copy = schema.from_rows([row])[0]
         wrong = next((f for f, v in event.__dict__.items() if getattr(copy, f, None) != v), "?")
-        instead = f"would read back as {_shown(getattr(copy, wrong, None))}"
+        instead = f"would read back as {shown(getattr(copy, wrong, None))}"
     except (ValidationError, ValueError) as error:
         details = error.errors() if isinstance(error, ValidationError) else []
         wrong = str(details[0]["loc"][1]) if details and len(details[0]["loc"]) > 1 else "?"
         instead = f"would not read back ({details[0]['msg'] if details else error})"
     raise InputError(
-        f"{schema.name}.{wrong} is {_shown(getattr(event, wrong, None))}, which {instead}; "
+        f"{schema.name}.{wrong} is {shown(getattr(event, wrong, None))}, which {instead}; "
         "give the field a type that keeps it (NaN and infinities are never kept)"
-    )
-
-
-def from_columns(name: str, fields: list[str], columns: list[list[Any]], positions: Sequence[int]) -> list[Any]:
-    """The data of stored events of one shape: event objects where the type is registered, else dicts."""
-    rows = [dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)]
-    rows = rows or [{} for _ in positions]
-    schema = registered(name)
-    if schema is None:
-        return rows
-    try:
-        return schema.from_rows(rows)
-    except ValidationError as error:
-        raise _misfit(schema, error, rows, positions) from error
-
-
-def _misfit(
-    schema: Schema, error: ValidationError, rows: list[dict[str, Any]], positions: Sequence[int]
-) -> SchemaError:
-    first = error.errors()[0]
-    at, *path = first["loc"]
-    field = ".".join(map(str, path)) or "?"
-    value = "" if first["type"] == "missing" else f" (stored: {first['input']!r})"
-    return SchemaError(
-        f"the event at position {positions[int(at)]} does not fit the class {schema.cls.__name__} "
-        f"of its type {schema.name!r}: field {field!r}: {first['msg']}{value}; "
-        f"give the field a default or a type that fits in the class"
     )
 
 

@@ -31,6 +31,7 @@ from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.projection import STREAM, Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
+from eventsourcing_kit.unknown import Policies, Policy
 from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ class EventStore:
     before they are on the device: faster, and a power cut may lose the newest. Opening a folder makes this store its
     writer; an older one then reads on, but writes no more.
 
+    `unknown` says what reads, replays and histories do with events whose type has no class, `newer` with those of a
+    newer schema version than their class: "keep" them (`data` is a dict), "skip" them (`skipped` of a read or a history
+    counts them by type), or "fail" with a `SchemaError`.
+
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
     >>> store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"}))
@@ -77,7 +82,10 @@ class EventStore:
         clock: Callable[[], datetime] | None = None,
         seed: int | None = None,
         fsync: bool = True,
+        unknown: Policy = "keep",
+        newer: Policy = "fail",
     ) -> None:
+        policies = Policies(unknown, newer)
         self._path = _checked_path(path, read_only)
         self._fsync, self._read_only = fsync, read_only
         if clock is not None and not callable(clock):
@@ -87,6 +95,7 @@ class EventStore:
         with _opening:
             written_through = self._make_ready()
             self._log = Log(self._path, read_only=read_only)
+            self._log.policies = policies
             sync = self._sync(written_through)
             self._writer = None
             if not read_only:
@@ -261,11 +270,28 @@ class EventStore:
         return overview.streams(self._log)
 
     def types(self) -> pd.DataFrame:
-        """One row an event type, in order of appearance: type, events, schema_versions (those seen), registered."""
+        """One row an event type, in order of appearance: type, events, schema_versions (those seen), registered.
+
+        Types stand under the names that they were stored with, also where they were renamed since.
+        """
         from eventsourcing_kit import overview
 
         self._log.refresh()
         return overview.types(self._log)
+
+    def check_schema(self, *, progress: bool | None = None) -> pd.DataFrame:
+        """Have today's classes and upcasters read the whole log: one row a stored type and schema version.
+
+        Columns: type and schema_version as stored; read_as and class_version, the type's name and version today; the
+        number of events, and how many of them are ok as they are, upcast, left raw (dicts) or skipped by the store's
+        policy, or would_fail; position and message of the first that would. Nothing is changed. `progress` shows a bar;
+        by default for long logs at a terminal or in a notebook, and never in a test.
+        """
+        from eventsourcing_kit import schema_frames
+
+        self._log.refresh()
+        with _bar(self._log.head.last, progress) as advance:
+            return schema_frames.check(self._log, advance)
 
     # -- time travel -------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import schema
+from eventsourcing_kit import renames, schema, upcasters
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # The same examples every time; `--hypothesis-profile=explore` looks for new ones.
@@ -25,12 +26,19 @@ def own_event_types(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test module sees the event types that it defines, not those that happen to share its process."""
     modules = {request.node.obj.__name__, "tests.golden.make"}
     own = {name: kind for name, kind in schema._registry.items() if kind.cls.__module__ in modules}
-    others = dict(schema._registry)
-    schema._registry.clear()
-    schema._registry.update(own)
+    registries: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
+        (schema._registry, own),
+        (renames._successors, {old: new for old, new in renames._successors.items() if new in own}),
+        (upcasters._upcasters, {name: dict(found) for name, found in upcasters._upcasters.items() if name in own}),
+    ]
+    others = [dict(registry) for registry, _ in registries]
+    for registry, kept in registries:
+        registry.clear()
+        registry.update(kept)
     yield
-    schema._registry.clear()
-    schema._registry.update(others)
+    for (registry, _), kept in zip(registries, others, strict=True):
+        registry.clear()
+        registry.update(kept)
 
 
 @pytest.fixture

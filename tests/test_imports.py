@@ -16,7 +16,7 @@ PUBLIC = [
     "History", "InputError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError",
     "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts", "from_frame",
-    "testing",
+    "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 

@@ -1,0 +1,142 @@
+"""Stored data as today's classes have it: upcast where there are upcasters, then validated by the class.
+
+An event is read by the class of its type's name today. Where there is none, or one of an older schema version than the
+event's, the data stays the plain dict that was stored (unless the store's policy, see `unknown`, says otherwise).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from eventsourcing_kit import renames, schema, upcasters
+from eventsourcing_kit.errors import InputError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventsourcing_kit.schema import Schema
+    from eventsourcing_kit.upcasters import Upcaster
+
+    Row = dict[str, Any]
+
+
+def reader(type_: str, version: int) -> Schema | None:
+    """The class's schema that reads a stored type and version; None where no class knows it."""
+    kind = schema.registered(renames.current(type_))
+    return kind if kind is not None and version <= kind.version else None
+
+
+def is_upcast(kind: Schema, version: int) -> bool:
+    """Whether data of a stored version passes upcasters on its way to the class."""
+    return version < kind.version and bool(upcasters.of(kind.name))
+
+
+def from_columns(
+    type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
+) -> list[Any]:
+    """The data of stored events of one shape: event objects where a class knows them, else dicts."""
+    rows = _rows(fields, columns, len(positions))
+    kind = reader(type_, version)
+    return rows if kind is None else _objects(kind, version, rows, positions)
+
+
+def _rows(fields: list[str], columns: list[list[Any]], count: int) -> list[Row]:
+    rows = [dict(zip(fields, row, strict=True)) for row in zip(*columns, strict=True)]
+    return rows or [{} for _ in range(count)]
+
+
+def _objects(kind: Schema, version: int, rows: list[Row], positions: Sequence[int]) -> list[Any]:
+    links = _links(kind, version, positions[0]) if version < kind.version else []
+    if links:
+        rows = upcasters.apply(links, rows, positions)
+    try:
+        return kind.from_rows(rows)
+    except ValidationError as error:
+        raise _misfit(kind, version, links, error, positions) from error
+
+
+def _links(kind: Schema, version: int, position: int) -> list[Upcaster]:
+    """The whole chain, or the error that names its gap."""
+    links: list[Upcaster] = []
+    for link in upcasters.chain(kind.name, version, kind.version):
+        if link is None:
+            missing = version + len(links)
+            raise SchemaError(
+                f"the event at position {position} has schema version {version} of {kind.name!r}, its class "
+                f"{kind.cls.__name__} has version {kind.version}, and there is no upcaster from version {missing}; "
+                f"write one: @ek.upcast({kind.cls.__name__}, from_version={missing}); it may return the data unchanged"
+            )
+        links.append(link)
+    return links
+
+
+def _misfit(
+    kind: Schema, version: int, links: list[Upcaster], error: ValidationError, positions: Sequence[int]
+) -> SchemaError:
+    first = error.errors()[0]
+    at, *path = first["loc"]
+    field = ".".join(map(str, path)) or "?"
+    name, position = kind.cls.__name__, positions[int(at)]
+    if links:
+        value = "" if first["type"] == "missing" else f" (upcast: {first['input']!r})"
+        return SchemaError(
+            f"the event at position {position}, upcast from schema version {version} to {kind.version}, does not fit "
+            f"the class {name} of its type {kind.name!r}: field {field!r}: {first['msg']}{value}; "
+            f"mend {links[-1]}, or give the field a default or a type that fits in the class"
+        )
+    value = "" if first["type"] == "missing" else f" (stored: {first['input']!r})"
+    chained = f", or write @ek.upcast({name}, from_version={version})" if version < kind.version else ""
+    return SchemaError(
+        f"the event at position {position} does not fit the class {name} "
+        f"of its type {kind.name!r}: field {field!r}: {first['msg']}{value}; "
+        f"give the field a default or a type that fits in the class{chained}"
+    )
+
+
+def misfits(
+    type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
+) -> list[int]:
+    """Which of the stored events of one shape (counted from 0) their class could not read."""
+    kind = reader(type_, version)
+    if kind is None:
+        return []
+    rows = _rows(fields, columns, len(positions))
+    try:
+        links = _links(kind, version, positions[0]) if version < kind.version else []
+    except SchemaError:
+        return list(range(len(rows)))
+    try:
+        return kind.misfits(upcasters.apply(links, rows, positions) if links else rows)
+    except SchemaError:  # an upcaster fails, on some events or on all
+        return [i for i, row in enumerate(rows) if not _is_readable(kind, version, row)]
+
+
+def _is_readable(kind: Schema, version: int, row: Row) -> bool:
+    try:
+        _objects(kind, version, [row], [0])
+    except SchemaError:
+        return False
+    return True
+
+
+def check_newest(kind: Schema, rows: list[Row]) -> None:
+    """Refuse events of a class that was defined again (or renamed) since, where the newer one could not read them."""
+    newest = schema.registered(renames.current(kind.name))
+    if newest is None or newest is kind:
+        return
+    try:
+        if newest.version < kind.version:
+            raise ValueError(f"it has version {newest.version}, the event {kind.version}")
+        if is_upcast(newest, kind.version):
+            _objects(newest, kind.version, rows, [0] * len(rows))
+        else:
+            newest.from_rows(rows, strict_fields=True)
+    except (ValueError, SchemaError) as error:
+        why = str(error).replace("the event at position 0", "the event")  # it has none yet
+        since = f"renamed to {newest.name}" if newest.name != kind.name else "defined again"
+        raise InputError(
+            f"{kind.name} was {since} since this event was made, and the newer class does not fit it "
+            f"({why}); make the event anew"
+        ) from None
