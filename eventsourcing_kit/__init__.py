@@ -32,6 +32,9 @@ from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
 if TYPE_CHECKING:
     from eventsourcing_kit import charts, testing
     from eventsourcing_kit.append import Append, Receipt
+    from eventsourcing_kit.command_context import context
+    from eventsourcing_kit.decider import Decider
+    from eventsourcing_kit.handling import Handled
     from eventsourcing_kit.history import History
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
@@ -41,8 +44,10 @@ if TYPE_CHECKING:
 _LATER = {
     "ANY": "store",
     "Append": "append",
+    "Decider": "decider",
     "EventStore": "store",
     "GONE": "projection",
+    "Handled": "handling",
     "History": "history",
     "NO_STREAM": "store",
     "Projection": "projection",
@@ -50,6 +55,7 @@ _LATER = {
     "Receipt": "append",
     "STREAM_EXISTS": "store",
     "charts": "",
+    "context": "command_context",
     "from_frame": "store",
     "testing": "",
 }
@@ -62,10 +68,12 @@ __all__ = [
     "STREAM_EXISTS",
     "Append",
     "ConcurrencyError",
+    "Decider",
     "DuplicateIdError",
     "Event",
     "EventSourcingError",
     "EventStore",
+    "Handled",
     "History",
     "InputError",
     "MomentError",
@@ -84,6 +92,7 @@ __all__ = [
     "StoreClosedError",
     "SupersededError",
     "charts",
+    "context",
     "from_frame",
     "testing",
 ]

@@ -97,6 +97,10 @@ class Placement:
         self.tip.last, self.tip.us, self.tip.digest = tip.last, tip.us, tip.digest
         self.tip.versions.update(tip.versions)
 
+    def known_version(self, stream: str) -> int | None:
+        """A stream's version as the last stored commit left it; None where only the log could tell."""
+        return self.tip.versions.get(stream, 0 if self._versions_complete else None)
+
     def _versions(self, batches: list[Batch], tip: Tip) -> dict[str, int]:
         streams = dict.fromkeys(batch.stream for batch in batches)
         known = self.tip.versions

@@ -126,6 +126,11 @@ class Projection:
         return self.key is None
 
     @property
+    def types(self) -> frozenset[str] | None:
+        """The event types that it handles; None would be every type."""
+        return frozenset(self.handlers)
+
+    @property
     def every_handler(self) -> list[Handler]:
         """The handlers of all event types."""
         return [handler for handlers in self.handlers.values() for handler in handlers]

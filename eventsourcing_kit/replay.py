@@ -41,6 +41,13 @@ class Fact(NamedTuple):
     record: Any
 
 
+class Tally:
+    """How many events a fold read."""
+
+    def __init__(self) -> None:
+        self.events = 0
+
+
 class Steps:
     """The states that a fold passed through, as columns: one entry a handled event and key."""
 
@@ -60,10 +67,12 @@ class Steps:
         self.states.append(state)
 
 
-def facts(projection: Projection, log: Log, selection: Selection) -> Iterator[Fact]:
+def facts(projection: Projection, log: Log, selection: Selection, tally: Tally | None = None) -> Iterator[Fact]:
     """The selected events, with no more objects built than the projection's handlers need."""
     needs_record = any(handler.needs_record for handler in projection.every_handler)
     for commit, rows in selection.chunks(log):
+        if tally is not None:
+            tally.events += len(rows)
         yield from _facts(commit, rows, needs_record)
 
 
@@ -87,20 +96,27 @@ def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterat
 
 
 def fold(
-    projection: Projection, log: Log, selection: Selection, *, only: Any = EVERY, steps: Steps | None = None
+    projection: Projection,
+    log: Log,
+    selection: Selection,
+    *,
+    only: Any = EVERY,
+    steps: Steps | None = None,
+    states: dict[Any, Any] | None = None,
+    tally: Tally | None = None,
 ) -> dict[Any, Any]:
-    """The state of each key; every state on the way goes into `steps`."""
-    states: dict[Any, Any] = {}
+    """The state of each key, from `states` on; every state on the way goes into `steps`."""
+    states = {} if states is None else states
     handlers, initial = projection.handlers, projection.initial
     with paused_gc():
-        for fact in facts(projection, log, selection):
+        for fact in facts(projection, log, selection, tally):
             taken: list[Any] = []
             for handler in handlers[fact.type]:
                 key = _key(handler, fact)
                 if (key is None and handler.key is not None) or (only is not EVERY and key != only):
                     continue
                 before = states[key] if key in states else initial()
-                after = _apply(handler, fact, before)
+                after = apply(handler, fact, before)
                 if after is GONE:
                     states.pop(key, None)
                 else:
@@ -119,7 +135,8 @@ def _step(steps: Steps, fact: Fact, key: Any, state: Any, taken: list[Any]) -> N
         steps.add(fact, key, state)
 
 
-def _apply(handler: Handler, fact: Fact, state: Any) -> Any:
+def apply(handler: Handler, fact: Fact, state: Any) -> Any:
+    """The state after an event; a position of 0 stands for an event that is not stored yet."""
     try:
         if handler.takes_record:
             after = handler.function(state, fact.data, fact.record)
@@ -127,12 +144,12 @@ def _apply(handler: Handler, fact: Fact, state: Any) -> Any:
             after = handler.function(state, fact.data)
     except Exception as error:
         raise ProjectionError(
-            f"the handler {handler.where} failed at position {fact.position} on {_shown(fact)}: "
+            f"the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
             f"{type(error).__name__}: {error}; the state before was {state!r}"
         ) from error
     if after is None:
         raise ProjectionError(
-            f"the handler {handler.where} returned None at position {fact.position} on {_shown(fact)}; "
+            f"the handler {handler.where} returned None {_place(fact)} on {_shown(fact)}; "
             f"return the new state (or ek.GONE to end the key); the state before was {state!r}"
         )
     return after
@@ -158,6 +175,10 @@ def _key(handler: Handler, fact: Fact) -> Any:
             f"{type(error).__name__}: {error}; a function of the RecordedEvent may return None to pass an event over"
         ) from error
     return found
+
+
+def _place(fact: Fact) -> str:
+    return f"at position {fact.position}" if fact.position else "before anything was written,"
 
 
 def _shown(fact: Fact) -> str:

@@ -121,6 +121,7 @@ def _plain_types(annotation: Any) -> frozenset[type]:
 
 
 _registry: dict[str, Schema] = {}
+_definitions: list[str] = []
 
 
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
@@ -129,7 +130,13 @@ def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"the schema version of {name!r} must be a whole number from 1, not {version!r}")
     _registry[name] = schema = Schema(cls, name, version)
+    _definitions.append(name)
     return schema
+
+
+def generation() -> int:
+    """A number that grows whenever a type is defined: what was read before may read differently since."""
+    return len(_definitions)
 
 
 def registered(name: str) -> Schema | None:
