@@ -12,9 +12,8 @@ from eventsourcing_kit import schema
 from eventsourcing_kit.append import Receipt, counted
 from eventsourcing_kit.batch import Batch, Submission
 from eventsourcing_kit.command_context import within
-from eventsourcing_kit.draft import drafts
+from eventsourcing_kit.draft import as_read, drafts
 from eventsourcing_kit.errors import ConcurrencyError, InputError
-from eventsourcing_kit.event import NewEvent
 from eventsourcing_kit.projection import GONE
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import Fact, Tally, apply, fold
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.decider import Decider
-    from eventsourcing_kit.event import Event, RecordedEvent
+    from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
     from eventsourcing_kit.log import Log
-    from eventsourcing_kit.record import Draft
 
 RETRIES = 3
 _STATES_KEPT = 1024
@@ -170,16 +168,7 @@ def _evolved(decider: Decider, state: Any, batch: Batch, events: list[Event | Ne
     """The state after decided events, found before they are stored: none is that `evolve` cannot take."""
     (handler,) = decider.projection.every_handler
     for draft, event in zip(batch.drafts, events, strict=True):
-        state = apply(handler, Fact(0, 0, draft.type, batch.stream, _as_read(draft, event), None), state)
+        state = apply(handler, Fact(0, 0, draft.type, batch.stream, as_read(draft, event), None), state)
         if state is GONE:
             state = decider.initial()
     return state
-
-
-def _as_read(draft: Draft, event: Event | NewEvent) -> Any:
-    """An event's data as a reader will get it."""
-    kind = schema.registered(draft.type)
-    if kind is None:
-        return schema.copy_json(draft.data)  # not what is about to be stored: evolve might change it
-    given = event.event if isinstance(event, NewEvent) else event
-    return given if type(given) is kind.cls else kind.from_rows([draft.data])[0]

@@ -53,7 +53,7 @@ class Handler:
     @property
     def where(self) -> str:
         """The handler's name and line, as people look for it."""
-        code = getattr(self.function, "__code__", None)
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
         return f"{self.name} (line {code.co_firstlineno})" if code else self.name
 
     @property

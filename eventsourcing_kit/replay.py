@@ -10,7 +10,7 @@ from eventsourcing_kit.read import data_of, recorded
 from eventsourcing_kit.schema import paused_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -106,23 +106,35 @@ def fold(
     tally: Tally | None = None,
 ) -> dict[Any, Any]:
     """The state of each key, from `states` on; every state on the way goes into `steps`."""
-    states = {} if states is None else states
-    handlers, initial = projection.handlers, projection.initial
     with paused_gc():
-        for fact in facts(projection, log, selection, tally):
-            taken: list[Any] = []
-            for handler in handlers[fact.type]:
-                key = _key(handler, fact)
-                if (key is None and handler.key is not None) or (only is not EVERY and key != only):
-                    continue
-                before = states[key] if key in states else initial()
-                after = apply(handler, fact, before)
-                if after is GONE:
-                    states.pop(key, None)
-                else:
-                    states[key] = after
-                if steps is not None:
-                    _step(steps, fact, key, after, taken)
+        read = facts(projection, log, selection, tally)
+        return fold_facts(projection, read, only=only, steps=steps, states={} if states is None else states)
+
+
+def fold_facts(
+    projection: Projection,
+    read: Iterable[Fact],
+    *,
+    only: Any = EVERY,
+    steps: Steps | None = None,
+    states: dict[Any, Any],
+) -> dict[Any, Any]:
+    """As `fold`, of facts that have been read."""
+    handlers, initial = projection.handlers, projection.initial
+    for fact in read:
+        taken: list[Any] = []
+        for handler in handlers[fact.type]:
+            key = _key(handler, fact)
+            if (key is None and handler.key is not None) or (only is not EVERY and key != only):
+                continue
+            before = states[key] if key in states else initial()
+            after = apply(handler, fact, before)
+            if after is GONE:
+                states.pop(key, None)
+            else:
+                states[key] = after
+            if steps is not None:
+                _step(steps, fact, key, after, taken)
     return states
 
 

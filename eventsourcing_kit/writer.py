@@ -85,6 +85,7 @@ class Writer:
 
     def version(self, stream: str) -> int | None:
         """A stream's version as the last commit left it, where it is known without a look at the log."""
+        self._check_usable()
         return self._placement.known_version(stream)
 
     def note(self, rows: Rows) -> None:

@@ -396,6 +396,17 @@ def test_a_reader_and_a_closed_store_handle_nothing(folder: Path) -> None:
         writer.handle(account(), "account-1", Deposit(amount=1))
 
 
+def test_an_older_writer_decides_nothing(folder: Path) -> None:
+    """Neither on what it kept: it may be out of date."""
+    decider = account()
+    with ek.EventStore(folder) as older:
+        older.handle(decider, "account-1", Deposit(amount=1))
+        with ek.EventStore(folder) as newer:
+            newer.append("account-1", Deposited(amount=99))
+            with pytest.raises(ek.SupersededError):
+                older.handle(decider, "account-1", Withdraw(amount=100))
+
+
 # handling is the fold, whatever happens
 
 
