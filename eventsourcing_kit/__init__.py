@@ -33,6 +33,9 @@ from eventsourcing_kit.upcasters import upcast
 if TYPE_CHECKING:
     from eventsourcing_kit import charts, testing
     from eventsourcing_kit.append import Append, Receipt
+    from eventsourcing_kit.command_context import context
+    from eventsourcing_kit.decider import Decider
+    from eventsourcing_kit.handling import Handled
     from eventsourcing_kit.history import History
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
@@ -43,8 +46,10 @@ if TYPE_CHECKING:
 _LATER = {
     "ANY": "store",
     "Append": "append",
+    "Decider": "decider",
     "EventStore": "store",
     "GONE": "projection",
+    "Handled": "handling",
     "History": "history",
     "NO_STREAM": "store",
     "Projection": "projection",
@@ -52,6 +57,7 @@ _LATER = {
     "Receipt": "append",
     "STREAM_EXISTS": "store",
     "charts": "",
+    "context": "command_context",
     "from_frame": "store",
     "schemas": "schema_frames",
     "testing": "",
@@ -65,10 +71,12 @@ __all__ = [
     "STREAM_EXISTS",
     "Append",
     "ConcurrencyError",
+    "Decider",
     "DuplicateIdError",
     "Event",
     "EventSourcingError",
     "EventStore",
+    "Handled",
     "History",
     "InputError",
     "MomentError",
@@ -87,6 +95,7 @@ __all__ = [
     "StoreClosedError",
     "SupersededError",
     "charts",
+    "context",
     "from_frame",
     "schemas",
     "testing",

@@ -38,7 +38,7 @@ class Append:
 
     def __repr__(self) -> str:
         count = len(self.events) if isinstance(self.events, (list, tuple)) else 1
-        return f"Append({self.stream!r}, {_events(count)}, expected_version={self.expected_version!r})"
+        return f"Append({self.stream!r}, {counted(count)}, expected_version={self.expected_version!r})"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
@@ -71,7 +71,7 @@ class Receipt:
     def __repr__(self) -> str:
         replayed = ", replayed" if self.replayed else ""
         return (
-            f"<receipt: {_events(len(self._stored.positions))} to {self.stream!r}, "
+            f"<receipt: {counted(len(self._stored.positions))} to {self.stream!r}, "
             f"version {self.version}, position {self.position}{replayed}>"
         )
 
@@ -79,5 +79,6 @@ class Receipt:
         return f"<code>{escape(repr(self))}</code>"
 
 
-def _events(count: int) -> str:
+def counted(count: int) -> str:
+    """A number of events, in words."""
     return "1 event" if count == 1 else f"{count} events"

@@ -33,6 +33,15 @@ def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = Non
     return [_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)]
 
 
+def as_read(draft: Draft, event: Event | NewEvent) -> Any:
+    """The data of a draft as a reader will get it; `event` is what it was made of."""
+    kind = schema.registered(draft.type)
+    if kind is None:
+        return schema.copy_json(draft.data)  # not what is about to be stored: who gets it might change it
+    given = event.event if isinstance(event, NewEvent) else event
+    return given if type(given) is kind.cls else kind.from_rows([draft.data])[0]
+
+
 def _several(events: Any) -> list[Any]:
     if isinstance(events, (Event, NewEvent)):
         return [events]

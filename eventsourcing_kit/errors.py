@@ -44,14 +44,27 @@ class ConcurrencyError(EventSourcingError):
     """The stream is not at the version that the writer expected. Nothing was written.
 
     Attributes: `stream`; `expected` (an int or one of `ANY`, `NO_STREAM`, `STREAM_EXISTS`); `actual`, the stream's
-    version; `unseen`, a lazy read of the events after the expected version.
+    version; `unseen`, a lazy read of the events after the expected version; `attempts`, how often `store.handle`
+    decided a command in vain (1 for an append).
     """
+
+    attempts = 1
 
     def __init__(self, stream: str, expected: object, actual: int, unseen: Iterable[Any] = ()) -> None:
         self.stream, self.expected, self.actual, self.unseen = stream, expected, actual, unseen
         super().__init__(
             f"stream {stream!r} is at version {actual}, not at the expected {expected!r}; "
             "read what came in between (.unseen), decide again, and append with the version you saw"
+        )
+
+    def give_up(self, attempts: int) -> None:
+        """Say how often the command was decided, each time to find that the stream had moved on."""
+        self.attempts = attempts
+        times = "once" if attempts == 1 else f"{attempts} times"
+        self.args = (
+            f"the command was decided {times}, and each time stream {self.stream!r} had moved on meanwhile: it is at "
+            f"version {self.actual}, not at {self.expected!r} as decided; nothing was written. "
+            "Handle the command again, or allow more with retries=…",
         )
 
 

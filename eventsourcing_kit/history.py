@@ -65,7 +65,7 @@ class History:
         self._log = log
         self._cut_us = log.time_of(as_of)
         self._types, self._states = steps.types, steps.states
-        self.skipped = dict(steps.skipped)
+        self.skipped = dict(steps.tally.skipped)
         self._positions = np.array(steps.positions, dtype=np.int64)
         self._us = np.array(steps.us, dtype=np.int64)
         self._codes: dict[Any, int] = {}

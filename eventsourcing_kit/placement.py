@@ -96,6 +96,10 @@ class Placement:
         self.tip.last, self.tip.us, self.tip.digest = tip.last, tip.us, tip.digest
         self.tip.versions.update(tip.versions)
 
+    def known_version(self, stream: str) -> int | None:
+        """A stream's version as the last stored commit left it; None where only the log could tell."""
+        return self.tip.versions.get(stream, 0 if self._versions_complete else None)
+
     def _versions(self, streams: list[str], tip: Tip) -> dict[str, int]:
         known = self.tip.versions
         if not self._versions_complete and sum(stream not in known for stream in streams) > _MANY_STREAMS:

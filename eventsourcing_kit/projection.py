@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Handler:
     @property
     def where(self) -> str:
         """The handler's name and line, as people look for it."""
-        code = getattr(self.function, "__code__", None)
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
         return f"{self.name} (line {code.co_firstlineno})" if code else self.name
 
     @property
@@ -130,10 +131,21 @@ class Projection:
                 _add(found.setdefault(renames.current(name), []), handler)
         return found
 
+    def changed(self, change: Callable[[Handler], Handler]) -> Projection:
+        """The same projection with every handler changed."""
+        made = copy.copy(self)
+        made._handlers = {name: [change(one) for one in handlers] for name, handlers in self._handlers.items()}
+        return made
+
     @property
     def is_single(self) -> bool:
         """Whether there is one state over the whole log."""
         return self.key is None
+
+    @property
+    def types(self) -> frozenset[str] | None:
+        """The event types that it handles; None would be every type."""
+        return frozenset(self.handlers)
 
     @property
     def every_handler(self) -> list[Handler]:

@@ -12,7 +12,7 @@ from eventsourcing_kit.read import data_of, recorded
 from eventsourcing_kit.schema import paused_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -43,6 +43,14 @@ class Fact(NamedTuple):
     record: Any
 
 
+class Tally:
+    """How many events a fold read, and by type how many the store's policy left out."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.skipped: Counter[str] = Counter()
+
+
 class Steps:
     """The states that a fold passed through, as columns: one entry a handled event and key."""
 
@@ -52,7 +60,7 @@ class Steps:
         self.us: list[int] = []
         self.types: list[str] = []
         self.states: list[Any] = []
-        self.skipped: Counter[str] = Counter()
+        self.tally = Tally()
 
     def add(self, fact: Fact, key: Any, state: Any) -> None:
         """One more entry."""
@@ -63,12 +71,12 @@ class Steps:
         self.states.append(state)
 
 
-def facts(
-    projection: Projection, log: Log, selection: Selection, skipped: Counter[str] | None = None
-) -> Iterator[Fact]:
+def facts(projection: Projection, log: Log, selection: Selection, tally: Tally | None = None) -> Iterator[Fact]:
     """The selected events, with no more objects built than the projection's handlers need."""
     needs_record = any(handler.needs_record for handler in projection.every_handler)
-    for commit, rows in selection.chunks(log, skipped):
+    for commit, rows in selection.chunks(log, None if tally is None else tally.skipped):
+        if tally is not None:
+            tally.events += len(rows)
         yield from _facts(commit, rows, needs_record)
 
 
@@ -92,26 +100,45 @@ def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterat
 
 
 def fold(
-    projection: Projection, log: Log, selection: Selection, *, only: Any = EVERY, steps: Steps | None = None
+    projection: Projection,
+    log: Log,
+    selection: Selection,
+    *,
+    only: Any = EVERY,
+    steps: Steps | None = None,
+    states: dict[Any, Any] | None = None,
+    tally: Tally | None = None,
 ) -> dict[Any, Any]:
-    """The state of each key; every state on the way goes into `steps`."""
-    states: dict[Any, Any] = {}
-    handlers, initial = projection.handlers, projection.initial
+    """The state of each key, from `states` on; every state on the way goes into `steps`."""
     with paused_gc():
-        for fact in facts(projection, log, selection, None if steps is None else steps.skipped):
-            taken: list[Any] = []
-            for handler in handlers[fact.type]:
-                key = _key(handler, fact)
-                if (key is None and handler.key is not None) or (only is not EVERY and key != only):
-                    continue
-                before = states[key] if key in states else initial()
-                after = _apply(handler, fact, before)
-                if after is GONE:
-                    states.pop(key, None)
-                else:
-                    states[key] = after
-                if steps is not None:
-                    _step(steps, fact, key, after, taken)
+        read = facts(projection, log, selection, tally if steps is None else steps.tally)
+        return fold_facts(projection, read, only=only, steps=steps, states={} if states is None else states)
+
+
+def fold_facts(
+    projection: Projection,
+    read: Iterable[Fact],
+    *,
+    only: Any = EVERY,
+    steps: Steps | None = None,
+    states: dict[Any, Any],
+) -> dict[Any, Any]:
+    """As `fold`, of facts that have been read."""
+    handlers, initial = projection.handlers, projection.initial
+    for fact in read:
+        taken: list[Any] = []
+        for handler in handlers[fact.type]:
+            key = _key(handler, fact)
+            if (key is None and handler.key is not None) or (only is not EVERY and key != only):
+                continue
+            before = states[key] if key in states else initial()
+            after = apply(handler, fact, before)
+            if after is GONE:
+                states.pop(key, None)
+            else:
+                states[key] = after
+            if steps is not None:
+                _step(steps, fact, key, after, taken)
     return states
 
 
@@ -124,7 +151,8 @@ def _step(steps: Steps, fact: Fact, key: Any, state: Any, taken: list[Any]) -> N
         steps.add(fact, key, state)
 
 
-def _apply(handler: Handler, fact: Fact, state: Any) -> Any:
+def apply(handler: Handler, fact: Fact, state: Any) -> Any:
+    """The state after an event; a position of 0 stands for an event that is not stored yet."""
     try:
         if handler.takes_record:
             after = handler.function(state, fact.data, fact.record)
@@ -132,12 +160,12 @@ def _apply(handler: Handler, fact: Fact, state: Any) -> Any:
             after = handler.function(state, fact.data)
     except Exception as error:
         raise ProjectionError(
-            f"the handler {handler.where} failed at position {fact.position} on {_shown(fact)}: "
+            f"the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
             f"{type(error).__name__}: {error}; the state before was {state!r}"
         ) from error
     if after is None:
         raise ProjectionError(
-            f"the handler {handler.where} returned None at position {fact.position} on {_shown(fact)}; "
+            f"the handler {handler.where} returned None {_place(fact)} on {_shown(fact)}; "
             f"return the new state (or ek.GONE to end the key); the state before was {state!r}"
         )
     return after
@@ -163,6 +191,10 @@ def _key(handler: Handler, fact: Fact) -> Any:
             f"{type(error).__name__}: {error}; a function of the RecordedEvent may return None to pass an event over"
         ) from error
     return found
+
+
+def _place(fact: Fact) -> str:
+    return f"at position {fact.position}" if fact.position else "before anything was written,"
 
 
 def _shown(fact: Fact) -> str:

@@ -131,13 +131,20 @@ def _plain_types(annotation: Any) -> frozenset[type]:
 
 
 _registry: dict[str, Schema] = {}
+_definitions: list[str] = []
 
 
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     """Make `cls` the class of the event type `name`; the newest definition counts, so cells can be run again."""
     check_version(name, version)
     _registry[name] = schema = Schema(cls, name, version)
+    defined(name)
     return schema
+
+
+def defined(name: str) -> None:
+    """Note that how a type is read has changed."""
+    _definitions.append(name)
 
 
 def check_version(name: object, version: object) -> None:
@@ -150,6 +157,11 @@ def check_version(name: object, version: object) -> None:
 def every() -> list[Schema]:
     """All registered types, in the order in which they were first defined."""
     return list(_registry.values())
+
+
+def generation() -> int:
+    """A number that grows whenever a type is defined: what was read before may read differently since."""
+    return len(_definitions)
 
 
 def registered(name: str) -> Schema | None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from eventsourcing_kit import local_folder, schema
 from eventsourcing_kit.append import Append, Receipt
 from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
+from eventsourcing_kit.command_context import within
+from eventsourcing_kit.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.draft import Events, drafts
 from eventsourcing_kit.errors import (
     ConcurrencyError,
@@ -26,6 +28,7 @@ from eventsourcing_kit.errors import (
     StorageError,
 )
 from eventsourcing_kit.event import Event, NewEvent, type_names
+from eventsourcing_kit.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.log import Log
 from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.projection import STREAM, Projection
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.history import History
     from eventsourcing_kit.moment import Moment
     from eventsourcing_kit.rows import Draft
@@ -98,6 +102,7 @@ class EventStore:
             self._log.policies = policies
             sync = self._sync(written_through)
             self._writer = None
+            self._handling: Handling | None = None
             if not read_only:
                 flush = self._path is not None  # in memory there is nothing that a flush would make safer
                 self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
@@ -149,18 +154,46 @@ class EventStore:
         writer = self._writing()
         given = _checked_appends(appends)
         batches = [
-            Batch(one.stream, drafts(one.stream, one.events, one.metadata), check_expected(one.expected_version))
+            Batch(
+                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
+            )
             for one in given
         ]
+        stored = self._submit(writer, Submission.of(batches))
+        return [Receipt(self._log, one.stream, placed) for one, placed in zip(given, stored, strict=True)]
+
+    def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
         try:
-            stored = writer.append(Submission.of(batches))
+            return writer.append(submission)
         except ConcurrencyError as conflict:
             conflict.unseen = self._unseen(conflict)
             raise
         except OutcomeUnknownError as unknown:
             unknown.events = [_as_event(draft) for draft in unknown.events]
             raise
-        return [Receipt(self._log, one.stream, placed) for one, placed in zip(given, stored, strict=True)]
+
+    def handle(
+        self,
+        decider: Decider,
+        stream: str,
+        command: Any,
+        *,
+        retries: int = RETRIES,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Handled:
+        """Have a decider decide a command on a stream's state, and append what it decides at the version it saw.
+
+        Where the stream moved on meanwhile, what came in between is read and the command is decided again, `retries`
+        times; then a `ConcurrencyError` says how often. A rejected command raises the decider's own exception. Nothing
+        is written then, nor where `evolve` could not take the events.
+        """
+        writer = self._writing()
+        self._log.refresh()
+        check_decider(decider)
+        schema.check_name(stream, "a stream")
+        if self._handling is None:
+            self._handling = Handling(self._log, writer.version, lambda submission: self._submit(writer, submission))
+        return self._handling.handle(decider, stream, command, retries=check_retries(retries), metadata=metadata)
 
     def load(
         self,
@@ -296,7 +329,12 @@ class EventStore:
     # -- time travel -------------------------------------------------------------------------------------------------
 
     def replay(
-        self, projection: Projection, *, as_of: Moment | None = None, key: Any = EVERY, category: str | None = None
+        self,
+        projection: Projection | Decider,
+        *,
+        as_of: Moment | None = None,
+        key: Any = EVERY,
+        category: str | None = None,
     ) -> Any:
         """Fold a projection over the log as of a moment: `{key: state}`.
 
@@ -304,6 +342,7 @@ class EventStore:
         the whole log, the bare state.
         """
         self._log.refresh()
+        projection = projection_of(projection)
         selection = self._selection(projection, self._cut(as_of), key, category)
         states = fold(projection, self._log, selection, only=key)
         if key is EVERY and not projection.is_single:
@@ -311,13 +350,25 @@ class EventStore:
         wanted = None if key is EVERY else key
         return states[wanted] if wanted in states else projection.initial()
 
+    def state(self, decider: Decider, stream: str, *, as_of: Moment | None = None) -> Any:
+        """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream."""
+        self._log.refresh()
+        check_decider(decider)
+        return state_of(decider, self._log, schema.check_name(stream, "a stream"), self._cut(as_of))
+
     def history(
-        self, projection: Projection, *, as_of: Moment | None = None, key: Any = EVERY, category: str | None = None
+        self,
+        projection: Projection | Decider,
+        *,
+        as_of: Moment | None = None,
+        key: Any = EVERY,
+        category: str | None = None,
     ) -> History:
         """Every state that a replay passes through, up to a moment."""
         from eventsourcing_kit.history import History
 
         self._log.refresh()
+        projection = projection_of(projection)
         cut = self._cut(as_of)
         steps = Steps()
         fold(projection, self._log, self._selection(projection, cut, key, category), only=key, steps=steps)
@@ -325,8 +376,6 @@ class EventStore:
 
     def _selection(self, projection: Projection, upto: int, key: Any, category: str | None) -> Selection:
         """The events that can matter; one stream's where streams are the keys and one key is asked for."""
-        if not isinstance(projection, Projection):
-            raise InputError(f"{projection!r} is no projection; make one with ek.Projection(name, initial=…)")
         try:
             hash(key)
         except TypeError:
@@ -339,7 +388,7 @@ class EventStore:
             upto=upto,
             stream=key if by_stream and _can_name_a_stream(key) else None,
             category=category,
-            types=frozenset(projection.handlers),
+            types=projection.types,
         )
 
     # -- this handle -------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""For lessons and tests: a clock that repeats itself, exercises that answer back, a guard over notebooks."""
+"""For lessons and tests: a clock that repeats itself, exercises that answer back, a guard over notebooks.
+
+Specifications (`given`), and what tells of a projection's nature (`sensitivity`, `checked`), have modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,14 @@ from typing import Any
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.moment import aware_us, from_us
 from eventsourcing_kit.notebook_check import check_notebook
+from eventsourcing_kit.purity import checked
+from eventsourcing_kit.sensitivity import Sensitivity, sensitivity
+from eventsourcing_kit.specification import given
 
-__all__ = ["Clock", "Exercise", "Verdict", "check_notebook", "clock", "exercise"]
+__all__ = [
+    "Clock", "Exercise", "Sensitivity", "Verdict", "check_notebook", "checked", "clock", "exercise", "given",
+    "sensitivity",
+]  # fmt: skip
 
 _MICROSECOND = timedelta(microseconds=1)
 _UNITS_US = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}

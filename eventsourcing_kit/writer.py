@@ -83,6 +83,11 @@ class Writer:
         """Store all batches as one commit, or none; returns when they are durable."""
         return self._done(_Request(submission))
 
+    def version(self, stream: str) -> int | None:
+        """A stream's version as the last commit left it, where it is known without a look at the log."""
+        self._check_usable()
+        return self._placement.known_version(stream)
+
     def note(self, rows: Rows) -> None:
         """Store rows beside the log (None removes one), all or none; returns when they are durable."""
         self._done(_Request(None, rows))

@@ -12,11 +12,11 @@ import pytest
 import eventsourcing_kit as ek
 
 PUBLIC = [
-    "ANY", "Append", "ConcurrencyError", "DuplicateIdError", "Event", "EventSourcingError", "EventStore", "GONE",
-    "History", "InputError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError",
-    "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent",
-    "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts", "from_frame",
-    "schemas", "testing", "upcast",
+    "ANY", "Append", "ConcurrencyError", "Decider", "DuplicateIdError", "Event", "EventSourcingError", "EventStore",
+    "GONE", "Handled", "History", "InputError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError",
+    "OutcomeUnknownError", "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError",
+    "RecordedEvent", "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts",
+    "context", "from_frame", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 

@@ -125,6 +125,32 @@ def bench_batches() -> None:
     show("bytes an event on disk (100-byte payloads, batches of 100)", size, "bytes", 40, most=True)
 
 
+def account() -> ek.Decider:
+    """A decider whose state is a sum."""
+    return ek.Decider(
+        decide=lambda command, state: event(command + state % 7),
+        evolve=lambda state, one: state + one.amount,
+        initial=lambda: 0,
+    )
+
+
+def bench_handle() -> None:
+    for fsync in (False, True):
+        rates = []
+        for _ in range(3):
+            decider = account()
+            store, _path = folder_store(fsync=fsync)
+            with store:
+                taken = seconds(
+                    lambda store=store, decider=decider: [
+                        store.handle(decider, f"payer-{i % 100}", i) for i in range(1000)
+                    ]
+                )
+            rates.append(1000 / taken)
+        where = "on the device" if fsync else "flushed to the operating system"
+        show(f"handle 1,000 commands on 100 streams, {where}", statistics.median(rates), "commands/s", 1000)
+
+
 def bench_load() -> None:
     log = frame(100_000, 1_000)
     rates, reads = [], []
@@ -179,7 +205,7 @@ def bench_import() -> None:
 def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}")
     pd.DataFrame({"warm": [1]}).sum()
-    for bench in (bench_import, bench_single_appends, bench_batches, bench_load, bench_history):
+    for bench in (bench_import, bench_single_appends, bench_handle, bench_batches, bench_load, bench_history):
         bench()
 
 
