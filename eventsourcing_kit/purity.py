@@ -51,13 +51,15 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
             initial=subject.initial,
             name=subject.name,
         )
-    projection_of(subject)
+    if projection_of(subject).types is None:
+        (handler,) = subject.every_handler
+        evolve = _unchanging(handler.function, ("state", "event"))
+        return Decider(decide=lambda *_: None, evolve=evolve, initial=subject.initial, name=subject.name).projection
     made = copy.copy(subject)
-    made.handlers = copy.copy(subject.handlers)
-    for name, handlers in subject.handlers.items():
-        made.handlers[name] = [
-            replace(one, function=_unchanging(one.function, ("state", "event", "record"))) for one in handlers
-        ]
+    made._handlers = {
+        name: [replace(one, function=_unchanging(one.function, ("state", "event", "record"))) for one in handlers]
+        for name, handlers in subject.handlers.items()
+    }
     return made
 
 

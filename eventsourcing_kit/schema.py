@@ -121,7 +121,7 @@ def _plain_types(annotation: Any) -> frozenset[type]:
 
 
 _registry: dict[str, Schema] = {}
-_definitions: list[str] = []
+_generation = 0
 
 
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
@@ -130,13 +130,19 @@ def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"the schema version of {name!r} must be a whole number from 1, not {version!r}")
     _registry[name] = schema = Schema(cls, name, version)
-    _definitions.append(name)
+    changed()
     return schema
 
 
+def changed() -> None:
+    """Something was defined by which stored events may read differently from now on."""
+    global _generation
+    _generation += 1
+
+
 def generation() -> int:
-    """A number that grows whenever a type is defined: what was read before may read differently since."""
-    return len(_definitions)
+    """A number that grows with each such definition: states that were folded before it may be out of date."""
+    return _generation
 
 
 def registered(name: str) -> Schema | None:
