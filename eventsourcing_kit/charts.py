@@ -1,4 +1,4 @@
-"""Charts of a log and of the states that it passed through: `timeline`, `evolution` and `scrubber`.
+"""Charts of a log and of the states that it passed through: `timeline`, `evolution`, `scrubber`; and `snapshots`.
 
 Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further. Times are
 UTC for every viewer. A log of any length draws: beyond `max_marks` it is sampled, beyond `max_lanes` or
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.history import History
 
-__all__ = ["evolution", "scrubber", "timeline"]
+__all__ = ["evolution", "scrubber", "snapshots", "timeline"]
 
 PALETTE = [
     *("#3b6ea5", "#e08e45", "#4f9d78", "#b8566f", "#8a78b4"),
@@ -166,6 +166,39 @@ def scrubber(
             title=heading(title or scrubber_title(history, name), notes or empty_note(states)),
             description=f"scrubber of {name}: {counted(len(table), 'event')}, {counted_values(table, 'key')}",
         )
+    )
+
+
+def snapshots(
+    frame: pd.DataFrame, *, width: int = 640, height: int = 240, title: str = "Events folded to know the state"
+) -> alt.LayerChart:
+    """Draw how many events a replay folds as of each position, from the beginning and from the nearest snapshot.
+
+    `frame` is that of `store.folded(projection)`.
+
+    Raises `InputError` where a column is missing.
+
+        ek.charts.snapshots(store.folded(balance))
+    """
+    table = data.as_frame(frame, ["position", "without", "with_snapshots", "snapshot"], "snapshots")
+    ways = {"from the beginning": "without", "from the nearest snapshot": "with_snapshots"}
+    rows = [
+        {"position": int(at), "folded": int(count), "replay": way, "snapshot": int(start) if "snap" in way else 0}
+        for way, column in ways.items()
+        for at, count, start in zip(table["position"], table[column], table["snapshot"], strict=True)
+    ]
+    lines = alt.Chart(type(table)(rows)).encode(
+        x=alt.X("position:Q", title="as of position", axis=quiet_axis(grid=False)),
+        y=alt.Y("folded:Q", title="events folded", axis=quiet_axis()),
+        color=alt.Color("replay:N", scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]]), legend=legend("")),
+        tooltip=["replay:N", "position:Q", "folded:Q", "snapshot:Q"],
+    )
+    path = lines.mark_line(interpolate="step-after", strokeWidth=2)
+    return layered(path, lines.mark_circle(size=30, opacity=0)).properties(
+        width=width,
+        height=height,
+        title=heading(title, []),
+        description=f"snapshots: {counted(len(table), 'position')}",
     )
 
 

@@ -27,9 +27,9 @@ def context(*, caused_by: RecordedEvent | None = None, **values: Any) -> Iterato
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
     >>> with ek.context(correlation_id="request-1", who="Ada"):
-    ...     done = store.append("order-7", ek.NewEvent(type="Placed"))
+    ...     done = store.append("order-7", ek.NewEvent(type="ContextDoc.Placed"))
     >>> with ek.context(caused_by=done.events[0]):
-    ...     answer = store.append("parcel-7", ek.NewEvent(type="Sent"))
+    ...     answer = store.append("parcel-7", ek.NewEvent(type="ContextDoc.Sent"))
     >>> answer.events[0].metadata["correlation_id"]
     'request-1'
     >>> answer.events[0].metadata["causation_id"] == str(done.events[0].id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.event import Event, NewEvent
-from eventsourcing_kit.projection import STREAM, Handler, Projection
+from eventsourcing_kit.projection import STREAM, Handler, Policy, Projection
 
 
 class Decider:
@@ -19,6 +19,7 @@ class Decider:
     several (a list, a tuple, a generator) or none (None, []); it rejects a command by raising the domain's own
     exception. `evolve` gets every event of the stream and returns the new state; an event without a class arrives as
     its dict. `initial` makes the first state. `name` stands in messages and frames; it is `decide`'s name by default.
+    `snapshots` is as for a `Projection`.
 
     >>> import eventsourcing_kit as ek
     >>> class Deposited(ek.Event, type="DeciderDoc.Deposited"):
@@ -42,10 +43,11 @@ class Decider:
         evolve: Callable[[Any, Any], Any],
         initial: Callable[[], Any],
         name: str | None = None,
+        snapshots: Policy | None = None,
     ) -> None:
         self.decide = _taking_two(decide, "decide", "(command, state)")
         self.evolve = _taking_two(evolve, "evolve", "(state, event)")
-        self.projection = _Evolving(_name(decide) if name is None else name, evolve=evolve, initial=initial)
+        self.projection = _Evolving(_name(decide) if name is None else name, evolve, initial, snapshots)
         self.name, self.initial = self.projection.name, initial
 
     def events_for(self, command: Any, state: Any) -> list[Event | NewEvent]:
@@ -91,10 +93,21 @@ class _EveryType(dict[str, list[Handler]]):
 class _Evolving(Projection):
     """A decider's `evolve` as a projection: one state a stream, by the events of every type."""
 
-    def __init__(self, name: str, *, evolve: Callable[[Any, Any], Any], initial: Callable[[], Any]) -> None:
-        super().__init__(name, initial=initial)
+    def __init__(
+        self,
+        name: str,
+        evolve: Callable[[Any, Any], Any],
+        initial: Callable[[], Any],
+        snapshots: Policy | None,
+    ) -> None:
+        super().__init__(name, initial=initial, snapshots=snapshots)
         self._handler = Handler(evolve, STREAM, takes_record=False)
-        self._handlers = _EveryType(self._handler)
+        self._every_type = _EveryType(self._handler)
+
+    @property
+    def handlers(self) -> dict[str, list[Handler]]:
+        """The one handler, whatever the type."""
+        return self._every_type
 
     @property
     def types(self) -> frozenset[str] | None:
@@ -108,7 +121,7 @@ class _Evolving(Projection):
 
     def changed(self, change: Callable[[Handler], Handler]) -> Projection:
         """The same fold with its handler changed."""
-        return _Evolving(self.name, evolve=change(self._handler).function, initial=self.initial)
+        return _Evolving(self.name, change(self._handler).function, self.initial, self.snapshots)
 
     def on(self, *_types: Any, **_key: Any) -> Any:
         """A decider has one handler already: its `evolve`."""

@@ -1,100 +1,269 @@
-"""Fingerprints of code: equal as long as the code does the same to the same stored events, in every process.
+"""Fingerprints of code: two folds with the same one do the same, so the one may go on from the other's states.
 
-What a fold saved (a snapshot) is used only while the fingerprints of its event types and of its functions are those
-that it was saved with. They see the code of functions, the functions within, their defaults and plain values from
-around them, not what a function calls by a global name.
+A fingerprint follows a function to everything that it can reach: its bytecode and constants, defaults, what it closes
+over, and the functions, classes and values among its globals. It knows nothing of names, files, lines or addresses, so
+a cell that is run again has the fingerprint it had. Libraries stand in it with their versions. Where something has no
+meaning that could be written down (an open file, a lock), there is no fingerprint.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from hashlib import sha256
-from types import CodeType
-from typing import Any
+import dataclasses
+import datetime
+import decimal
+import dis
+import enum
+import fractions
+import functools
+import hashlib
+import pathlib
+import re
+import sys
+import types
+import typing
+import uuid
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
-from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
-from eventsourcing_kit import renames, schema, upcasters
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-_PLAIN = (str, bytes, int, float, bool, type(None))
-
-
-def of_type(name: str) -> str:
-    """A text that changes with what the stored events of a type are read as.
-
-    It covers the class's fields, version, former names and own functions (validators among them), and the type's
-    upcasters. A type without a class has a fingerprint too.
-    """
-    name = renames.current(name)
-    kind = schema.registered(name)
-    links = [(n, of_code(link.function)) for n, link in sorted(upcasters.of(name).items())]
-    described = None if kind is None else [kind.version, _fields(kind.cls), _functions(kind.cls)]
-    return _digest([name, sorted(renames.former(name)), described, links])
-
-
-def of_code(function: Callable[..., Any]) -> str:
-    """A text that changes with a function's code; of what has no Python code, its name."""
-    return _digest(_described(function))
+_PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
+_BY_REPR = (
+    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, uuid.UUID,
+    pathlib.PurePath, re.Pattern, range, typing.TypeVar, typing.ForwardRef,
+)  # fmt: skip
+_NAMED = (
+    types.BuiltinFunctionType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    types.GetSetDescriptorType,
+)
+_PARTS = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_argcount", "co_kwonlyargcount")
+_MISSING = object()
 
 
-def _digest(value: Any) -> str:
-    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+class UnknowableError(Exception):
+    """Something is reached that has no fingerprint."""
 
 
-def _fields(cls: type[BaseModel]) -> Any:
+class Walk:
+    """What a fold can reach, hashed; `classes` are those met, `watched` the globals by which it was reached."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._met: dict[int, tuple[int, Any]] = {}
+        self.classes: dict[str, type] = {}
+        self.watched: list[tuple[dict[str, Any], str, Any]] = []
+
+    def text(self) -> str:
+        """The fingerprint."""
+        return self._hash.hexdigest()[:32]
+
+    def still_holds(self) -> bool:
+        """Whether the globals that were met are still the same objects."""
+        return all(names.get(name, _MISSING) is value for names, name, value in self.watched)
+
+    def add(self, value: Any) -> None:
+        """Follow a value; raises `UnknowableError`."""
+        if isinstance(value, _PLAIN) and type(value) in _PLAIN:
+            self._say(type(value).__name__, repr(value))
+            return
+        met = self._met.get(id(value))
+        if met is not None:
+            self._say("again", str(met[0]))
+            return
+        self._met[id(value)] = len(self._met), value  # kept, so that no other object gets its id
+        self._follow(value)
+
+    def _say(self, *words: str) -> None:
+        for word in words:
+            part = word.encode("utf-8", "surrogatepass")
+            self._hash.update(len(part).to_bytes(8, "big") + part)
+
+    def _all(self, kind: str, values: Any) -> None:
+        several = list(values)
+        self._say(kind, str(len(several)))
+        for one in several:
+            self.add(one)
+
+    def _follow(self, value: Any) -> None:  # noqa: C901  # one case a kind of value, each a line or two
+        if isinstance(value, types.CodeType):
+            self._code(value)
+        elif isinstance(value, types.FunctionType):
+            self._function(value)
+        elif isinstance(value, type) and not isinstance(value, types.GenericAlias):
+            self._class(value)
+        elif isinstance(value, types.ModuleType):
+            self._say("module", value.__name__, *_release(value.__name__))
+        elif isinstance(value, enum.Enum):
+            self._all("member", (type(value), value.name))
+        elif isinstance(value, (tuple, list)) and type(value).__repr__ in (tuple.__repr__, list.__repr__):
+            self._all(type(value).__name__, value)
+        elif isinstance(value, tuple) and hasattr(value, "_fields"):
+            self._all("named tuple", (type(value), *value))
+        elif type(value) in (set, frozenset):
+            self._say(type(value).__name__, *sorted(_of_plain(one) for one in value))
+        elif isinstance(value, (dict, types.MappingProxyType)):
+            self._all("dict", [part for item in value.items() for part in item])
+        elif isinstance(value, types.MethodType):
+            self._all("method", (value.__func__, value.__self__))
+        elif isinstance(value, functools.partial):
+            self._all("partial", (value.func, value.args, value.keywords))
+        elif isinstance(value, (staticmethod, classmethod)):
+            self._all(type(value).__name__, (value.__func__,))
+        elif isinstance(value, property):
+            self._all("property", (value.fget, value.fset, value.fdel))
+        elif isinstance(value, functools.cached_property):
+            self._all("property", (value.func,))
+        else:
+            self._instance(value)
+
+    def _instance(self, value: Any) -> None:
+        if isinstance(value, _BY_REPR):
+            self._say(type(value).__qualname__, repr(value))
+        elif isinstance(value, _NAMED):
+            if not isinstance(getattr(value, "__self__", None), (types.ModuleType, type, type(None))):
+                raise UnknowableError(f"{value!r}")
+            self._say("named", str(getattr(value, "__module__", "")), value.__qualname__)
+        elif typing.get_origin(value) is not None:
+            self._all("generic", (typing.get_origin(value), *typing.get_args(value)))
+        elif value is PydanticUndefined or value is dataclasses.MISSING:
+            self._say("missing")
+        elif isinstance(value, FieldInfo):
+            self._all("field", (value.annotation, value.default, value.default_factory, value.metadata, value.alias))
+            self._say(repr(value.exclude), repr(value.frozen), repr(value.init_var))
+        elif isinstance(value, BaseModel):
+            self._all("model", (type(value), dict(value.__dict__)))
+        elif dataclasses.is_dataclass(value):
+            self._all("instance", (type(value), {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}))
+        elif _is_library(type(value).__module__) and type(value).__module__ == "typing":
+            self._say("typing", repr(value))
+        else:
+            raise UnknowableError(f"{value!r} of type {type(value).__name__}")
+
+    def _code(self, code: types.CodeType) -> None:
+        for part in _PARTS:
+            self._say(part, repr(getattr(code, part)))
+        self._say("flags", str(code.co_flags), code.co_exceptiontable.hex())
+        self._all("constants", code.co_consts)
+
+    def _function(self, function: types.FunctionType) -> None:
+        if _is_library(function.__module__):
+            self._say("function", str(function.__module__), function.__qualname__, *_release(function.__module__))
+            return
+        self._all("function", (function.__code__, function.__defaults__, function.__kwdefaults__))
+        self._all("closed over", [_content(cell) for cell in function.__closure__ or ()])
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            self.add(wrapped)
+        for name, attributes in _global_names(function.__code__).items():
+            if name in function.__globals__:
+                self._global(function.__globals__, name, attributes)
+
+    def _global(self, names: dict[str, Any], name: str, attributes: frozenset[str]) -> None:
+        value = names[name]
+        self.watched.append((names, name, value))
+        self._say("global", name)
+        self.add(value)
+        if isinstance(value, types.ModuleType) and not _is_library(value.__name__):
+            for attribute in sorted(attributes & vars(value).keys()):
+                self._global(vars(value), attribute, attributes)
+
+    def _class(self, cls: type) -> None:
+        self._say("class", cls.__module__ if _is_library(cls.__module__) else "", cls.__qualname__)
+        if _is_library(cls.__module__):
+            self._say(*_release(cls.__module__))
+            return
+        self.classes[cls.__qualname__] = cls
+        self._all("bases", cls.__bases__)
+        if issubclass(cls, BaseModel):
+            self._all("fields", [part for item in cls.model_fields.items() for part in item])
+            self.add(dict(cls.model_config))
+        else:
+            self.add(_annotations(cls))
+        if dataclasses.is_dataclass(cls):
+            self._all("fields", [(f.name, f.default, f.default_factory) for f in dataclasses.fields(cls)])
+        for name, value in sorted(vars(cls).items()):
+            if _is_own(name, value):
+                self._say(name)
+                self.add(value)
+
+
+def of(*values: Any) -> tuple[str | None, Walk]:
+    """The fingerprint of what can be reached from some values, or None; and the walk that made it."""
+    walk = Walk()
+    walk.add(sys.version_info[:2])
     try:
-        return cls.model_json_schema()
-    except PydanticUserError:  # fields of types that JSON Schema has no words for
-        return [[name, str(info.annotation), info.is_required()] for name, info in cls.model_fields.items()]
+        for value in values:
+            walk.add(value)
+    except (UnknowableError, RecursionError):
+        return None, walk
+    return walk.text(), walk
 
 
-def _functions(cls: type[BaseModel]) -> list[Any]:
-    """The functions that a class and those it derives from bring along, down to the kit's own."""
-    found = []
-    for one in cls.__mro__:
-        if one.__module__.partition(".")[0] in ("eventsourcing_kit", "pydantic", "builtins", "abc"):
-            continue
-        for name, value in sorted(vars(one).items()):
-            function = getattr(value, "wrapped", value)  # how pydantic keeps a decorated function
-            function = getattr(function, "__func__", getattr(function, "fget", function))
-            if hasattr(function, "__code__"):
-                found.append([name, _described(function)])
-    return found
+def _of_plain(value: Any) -> str:
+    if type(value) not in _PLAIN:
+        raise UnknowableError(f"a set of {type(value).__name__}")
+    return f"{type(value).__name__} {value!r}"
 
 
-def _described(function: Any) -> Any:
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return [getattr(function, "__module__", ""), getattr(function, "__qualname__", type(function).__qualname__)]
-    around = [_plain(cell) for cell in _cells(function)]
-    defaults = [_plain(value) for value in function.__defaults__ or ()]
-    named = {name: _plain(value) for name, value in (function.__kwdefaults__ or {}).items()}
-    return [_code(code), around, defaults, named]
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return ()
 
 
-def _cells(function: Any) -> list[Any]:
-    found = []
-    for cell in function.__closure__ or ():
-        try:
-            found.append(cell.cell_contents)
-        except ValueError:  # not set yet
-            found.append(None)
-    return found
+def _global_names(code: types.CodeType) -> dict[str, frozenset[str]]:
+    """The globals that code and the code inside it ask for, and all the attributes that it asks for."""
+    names: dict[str, None] = {}
+    attributes: set[str] = set()
+    for one in _nested(code):
+        attributes.update(one.co_names)
+        for step in dis.get_instructions(one):
+            if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
+                names[step.argval] = None
+    return dict.fromkeys(names, frozenset(attributes))
 
 
-def _code(code: CodeType) -> Any:
-    """What a code does, without where it stands."""
-    return [code.co_code.hex(), list(code.co_names), list(code.co_varnames), [_plain(one) for one in code.co_consts]]
+def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _nested(constant)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, CodeType):
-        return _code(value)
-    if isinstance(value, (frozenset, set)):  # in another order in every process
-        return sorted(json.dumps(_plain(one)) for one in value)
-    if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
-    return repr(value) if isinstance(value, _PLAIN) else type(value).__qualname__
+def _annotations(cls: type) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(cls, include_extras=True)
+    except Exception:  # names that only a type checker knows
+        return {name: str(value) for name, value in vars(cls).get("__annotations__", {}).items()}
+
+
+def _is_own(name: str, value: Any) -> bool:
+    """Whether people wrote it in the class, and it can matter."""
+    if name.startswith("__") and name.endswith("__"):
+        return isinstance(value, types.FunctionType) and not value.__code__.co_filename.startswith("<string>")
+    machinery = (types.MemberDescriptorType, types.GetSetDescriptorType)
+    return not (name.startswith(("_abc_", "__pydantic")) or isinstance(value, machinery) or name == "model_config")
+
+
+@functools.cache
+def _is_library(module: str | None) -> bool:
+    root = (module or "").partition(".")[0]
+    if root == "__main__":  # a notebook's own: its file is the kernel's
+        return False
+    if root in sys.stdlib_module_names or root in ("builtins", "eventsourcing_kit"):
+        return True
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return bool({"site-packages", "dist-packages"} & set(pathlib.PurePath(file).parts))
+
+
+def _release(module: str | None) -> tuple[str, ...]:
+    """The version of a library, where it tells one."""
+    root = (module or "").partition(".")[0]
+    return (str(getattr(sys.modules.get(root), "__version__", "")),) if _is_library(module) else ()

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from eventsourcing_kit import schema
+from eventsourcing_kit import fingerprint, schema
 from eventsourcing_kit.append import Receipt, counted
 from eventsourcing_kit.batch import Batch, Submission
 from eventsourcing_kit.command_context import within
@@ -17,25 +18,32 @@ from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.projection import GONE
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import Fact, Tally, apply, fold
+from eventsourcing_kit.snapshots import Base, Snapshots, version_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.decider import Decider
-    from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
+    from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.log import Log
+
+    StateAt = Callable[[str, int], Any]
 
 RETRIES = 3
 _STATES_KEPT = 1024
 
 
 class Seen(NamedTuple):
-    """A stream's state, the version at which it has it, and the log's position up to which that was read."""
+    """A stream's state, the version and the log's position at which it has it, and the event types folded."""
 
     state: Any
     version: int
     position: int
+    types: frozenset[str] = frozenset()
+
+
+NOTHING = Seen(None, 0, 0)
 
 
 class Handled:
@@ -45,8 +53,8 @@ class Handled:
     decided. `attempts` is above 1 where the stream moved on meanwhile and the decision was taken again.
     """
 
-    def __init__(self, log: Log, decider: Decider, stream: str, seen: Seen, attempts: int, receipt: Any) -> None:
-        self._log, self._decider, self._receipt = log, decider, receipt
+    def __init__(self, stream: str, seen: Seen, attempts: int, receipt: Receipt | None, state: StateAt) -> None:
+        self._receipt, self._state_at = receipt, state
         self.stream, self.attempts = stream, attempts
         self.version: int = seen.version if receipt is None else receipt.version
         self.position: int = seen.position if receipt is None else receipt.position
@@ -60,8 +68,7 @@ class Handled:
     @cached_property
     def state(self) -> Any:
         """The stream's state after the decision, replayed from the log when it is first asked for."""
-        self._log.refresh()
-        return state_of(self._decider, self._log, self.stream, self.position)
+        return self._state_at(self.stream, self.position)
 
     def __repr__(self) -> str:
         count = "nothing happened" if self._receipt is None else counted(len(self.events))
@@ -75,6 +82,18 @@ class Handled:
         return f"<code>{escape(repr(self))}</code>"
 
 
+class Basis:
+    """The code and the event classes by which states were folded."""
+
+    def __init__(self, decider: Decider) -> None:
+        self._generation = schema.generation()
+        _, self._walk = fingerprint.of(decider.evolve, decider.initial)
+
+    def still_holds(self) -> bool:
+        """Whether a state folded then would be the same today."""
+        return self._generation == schema.generation() and self._walk.still_holds()
+
+
 class Handling:
     """A store's commands. States of streams are kept between them; the expected version of each append guards that.
 
@@ -82,55 +101,94 @@ class Handling:
     """
 
     def __init__(
-        self, log: Log, version: Callable[[str], int | None], submit: Callable[[Submission], list[Stored]]
+        self,
+        log: Log,
+        snapshots: Snapshots,
+        version: Callable[[str], int | None],
+        submit: Callable[[Submission], list[Stored]],
     ) -> None:
-        self._log, self._version, self._submit = log, version, submit
-        self._kept: OrderedDict[tuple[Decider, str], tuple[int, Seen]] = OrderedDict()
+        self._log, self._snapshots, self._version, self._submit = log, snapshots, version, submit
+        self._kept: OrderedDict[tuple[Decider, str], tuple[Basis, Seen]] = OrderedDict()
+        self._bases: WeakKeyDictionary[Decider, Basis] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def handle(
         self, decider: Decider, stream: str, command: Any, *, retries: int, metadata: Mapping[str, Any] | None
     ) -> Handled:
         """Decide and append; on a conflict read what came in between and decide again."""
-        seen = self._current(decider, stream)
+        basis = self._basis(decider)
+        seen = self._current(decider, stream, basis)
         for attempt in range(1, retries + 2):
-            self._keep(decider, stream, seen)
+            self._keep(decider, stream, basis, seen)
             events = decider.events_for(command, seen.state)
             if not events:
-                return Handled(self._log, decider, stream, seen, attempt, None)
+                return self._handled(decider, stream, seen, attempt, None)
             batch = Batch(stream, drafts(stream, events, within(metadata)), seen.version)
-            after = _evolved(decider, seen.state, batch, events)
-            if after is seen.state:  # perhaps changed in place, by an evolve that is not pure: never to be seen again
+            data = [as_read(draft, event) for draft, event in zip(batch.drafts, events, strict=True)]
+            after = _evolved(decider, seen.state, batch, data)
+            suspect = after is seen.state  # perhaps changed in place, by an evolve that is not pure
+            if suspect:
                 self._forget(decider, stream)
-                seen = seen._replace(version=0)
             try:
                 (stored,) = self._submit(Submission.of([batch]))
             except ConcurrencyError as conflict:
                 if attempt > retries:
                     conflict.give_up(attempt)
                     raise
-                seen = load(decider, self._log, stream, seen)  # of conflict.unseen, the data alone
+                seen = self._load(decider, stream, NOTHING if suspect else seen)  # the data of conflict.unseen
                 continue
             if not stored.replayed:
-                self._keep(decider, stream, Seen(after, stored.version, stored.positions[-1]))
-            return Handled(self._log, decider, stream, seen, attempt, Receipt(self._log, stream, stored))
+                types = seen.types.union(draft.type for draft in batch.drafts)
+                now = Seen(after, stored.version, stored.positions[-1], types)
+                self._keep(decider, stream, basis, now)
+                base = Base(now.position, now.version, {stream: after}, types)
+                self._snapshots.after_command(decider.projection, stream, seen.version, base, data)
+            return self._handled(decider, stream, seen, attempt, Receipt(self._log, stream, stored))
         raise AssertionError("the last attempt returns or raises")
 
-    def _current(self, decider: Decider, stream: str) -> Seen:
+    def _handled(self, decider: Decider, stream: str, seen: Seen, attempt: int, receipt: Receipt | None) -> Handled:
+        def state(of: str, upto: int) -> Any:
+            self._log.refresh()
+            return state_of(decider, self._snapshots, of, upto)
+
+        return Handled(stream, seen, attempt, receipt, state)
+
+    def _basis(self, decider: Decider) -> Basis:
+        """On what kept states rest: the same object for as long as code and event classes are the same."""
+        with self._lock:
+            basis = self._bases.get(decider)
+            if basis is None or not basis.still_holds():
+                basis = self._bases[decider] = Basis(decider)
+            return basis
+
+    def _current(self, decider: Decider, stream: str, basis: Basis) -> Seen:
         """The stream's state now; of what is kept, only the events since then are read."""
         with self._lock:
-            generation, kept = self._kept.get((decider, stream), (-1, None))
+            rests_on, kept = self._kept.get((decider, stream), (None, NOTHING))
         position, version = self._log.head.last, self._version(stream)
-        if kept is None or generation != schema.generation():
-            new = version == 0
-            return Seen(decider.initial(), 0, position) if new else load(decider, self._log, stream)
+        if rests_on is not basis:
+            return Seen(decider.initial(), 0, position) if version == 0 else self._load(decider, stream, NOTHING)
         if kept.version == version:
             return kept._replace(position=max(position, kept.position))
-        return load(decider, self._log, stream, kept)
+        return self._load(decider, stream, kept)
 
-    def _keep(self, decider: Decider, stream: str, seen: Seen) -> None:
+    def _load(self, decider: Decider, stream: str, seen: Seen) -> Seen:
+        """The stream's state as of the log's head; of what was seen, only the events since then are read."""
+        upto = self._log.head.last
+        version = version_at(self._log, stream, upto)
+        if seen is NOTHING:
+            base = self._snapshots.fold(decider.projection, Selection(0, upto, stream=stream))
+            states, types = base.states, base.types
+        else:
+            tally = Tally()
+            selection = Selection(0, upto, stream=stream, after_version=seen.version)
+            states = fold(decider.projection, self._log, selection, states={stream: seen.state}, tally=tally)
+            types = seen.types | tally.types
+        return Seen(states[stream] if stream in states else decider.initial(), version, upto, types)
+
+    def _keep(self, decider: Decider, stream: str, basis: Basis, seen: Seen) -> None:
         with self._lock:
-            self._kept[decider, stream] = schema.generation(), seen
+            self._kept[decider, stream] = basis, seen
             self._kept.move_to_end((decider, stream))
             while len(self._kept) > _STATES_KEPT:
                 self._kept.popitem(last=False)
@@ -147,28 +205,17 @@ def check_retries(retries: object) -> int:
     return retries
 
 
-def load(decider: Decider, log: Log, stream: str, seen: Seen | None = None) -> Seen:
-    """The stream's state as of the log's head; of what was seen, only the events since then are read."""
-    upto, tally = log.head.last, Tally()
-    states = {} if seen is None or seen.version == 0 else {stream: seen.state}
-    version = 0 if seen is None else seen.version
-    selection = Selection(0, upto, stream=stream, after_version=version)
-    states = fold(decider.projection, log, selection, states=states, tally=tally)
-    state = states[stream] if stream in states else decider.initial()
-    return Seen(state, version + tally.events + tally.skipped.total(), upto)
-
-
-def state_of(decider: Decider, log: Log, stream: str, upto: int) -> Any:
+def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> Any:
     """The stream's state as of a position; the initial one where there is no such stream."""
-    states = fold(decider.projection, log, Selection(0, upto, stream=stream))
+    states = snapshots.fold(decider.projection, Selection(0, upto, stream=stream)).states
     return states[stream] if stream in states else decider.initial()
 
 
-def _evolved(decider: Decider, state: Any, batch: Batch, events: list[Event | NewEvent]) -> Any:
+def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any:
     """The state after decided events, found before they are stored: none is that `evolve` cannot take."""
     (handler,) = decider.projection.every_handler
-    for draft, event in zip(batch.drafts, events, strict=True):
-        state = apply(handler, Fact(0, 0, draft.type, batch.stream, as_read(draft, event), None), state)
+    for draft, one in zip(batch.drafts, data, strict=True):
+        state = apply(handler, Fact(0, 0, draft.type, batch.stream, one, None), state)
         if state is GONE:
             state = decider.initial()
     return state

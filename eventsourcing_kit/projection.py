@@ -37,6 +37,7 @@ class _ByStream(Enum):
 GONE = Ending.GONE
 STREAM = _ByStream.STREAM
 Key = str | Callable[[RecordedEvent], Hashable] | None | _ByStream
+Policy = int | Callable[[Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,9 @@ class Projection:
     one state over the whole log; a key function that returns None passes the event over. Handlers are pure: they
     return the new state, or `GONE` to end the key.
 
+    `snapshots` says when states are saved, so that replays need not begin at the first event: every so many events (an
+    int), or after the events for which a function of (state, event) is true. Answers are the same with and without.
+
     >>> import eventsourcing_kit as ek
     >>> shipped = ek.Projection("shipped", initial=lambda: 0)
     >>> @shipped.on("Shipped")
@@ -92,7 +96,9 @@ class Projection:
     <projection shipped: Shipped>
     """
 
-    def __init__(self, name: str, *, initial: Callable[[], Any], key: Key = STREAM) -> None:
+    def __init__(
+        self, name: str, *, initial: Callable[[], Any], key: Key = STREAM, snapshots: Policy | None = None
+    ) -> None:
         if not isinstance(name, str) or not name:
             raise InputError(f"a projection is named by text that is not empty, not by {name!r}")
         if not callable(initial):
@@ -101,6 +107,7 @@ class Projection:
             )
         self.name, self.initial, self.key = name, initial, _checked_key(key)
         self._handlers: dict[str, list[Handler]] = {}
+        self.snapshots = _checked_policy(snapshots)
 
     def on(self, *types: str | type[Event], key: Key = STREAM) -> Callable[[Handle], Handle]:
         """Decorate a handler `(state, event)` or `(state, event, recorded)` for one or several event types.
@@ -138,6 +145,11 @@ class Projection:
         return made
 
     @property
+    def is_by_stream(self) -> bool:
+        """Whether streams are the keys, of all handlers."""
+        return all(handler.key is STREAM for handler in self.every_handler)
+
+    @property
     def is_single(self) -> bool:
         """Whether there is one state over the whole log."""
         return self.key is None
@@ -159,6 +171,16 @@ class Projection:
 def _add(handlers: list[Handler], handler: Handler) -> None:
     at = next((i for i, other in enumerate(handlers) if handler.replaces(other)), len(handlers))
     handlers[at : at + 1] = [handler]
+
+
+def _checked_policy(policy: Policy | None) -> Policy | None:
+    is_count = isinstance(policy, int) and not isinstance(policy, bool) and policy > 0
+    if policy is None or is_count or callable(policy):
+        return policy
+    raise InputError(
+        f"snapshots is {policy!r}; give a number of events (100), or a function of (state, event) that is true where a "
+        "snapshot is due"
+    )
 
 
 def _checked_key(key: Key) -> Key:

@@ -31,12 +31,12 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
 
     >>> import eventsourcing_kit as ek
     >>> seen = ek.Projection("seen", initial=list)
-    >>> @seen.on("Noted")
+    >>> @seen.on("PurityDoc.Noted")
     ... def note(state, event):
     ...     state.append(event["n"])
     ...     return state
     >>> store = ek.EventStore()
-    >>> _ = store.append("a", ek.NewEvent(type="Noted", data={"n": 1}))
+    >>> _ = store.append("a", ek.NewEvent(type="PurityDoc.Noted", data={"n": 1}))
     >>> store.replay(seen)
     {'a': [1]}
     >>> store.replay(ek.testing.checked(seen))

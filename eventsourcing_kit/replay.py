@@ -12,7 +12,7 @@ from eventsourcing_kit.read import data_of, recorded
 from eventsourcing_kit.schema import paused_gc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -44,11 +44,17 @@ class Fact(NamedTuple):
 
 
 class Tally:
-    """How many events a fold read, and by type how many the store's policy left out."""
+    """How many events a fold read, of which types, and by type how many the store's policy left out."""
 
     def __init__(self) -> None:
         self.events = 0
+        self.types: set[str] = set()
         self.skipped: Counter[str] = Counter()
+
+    def add(self, read: Sequence[Fact]) -> None:
+        """Count some."""
+        self.events += len(read)
+        self.types.update(fact.type for fact in read)
 
 
 class Steps:
@@ -75,12 +81,21 @@ def facts(projection: Projection, log: Log, selection: Selection, tally: Tally |
     """The selected events, with no more objects built than the projection's handlers need."""
     needs_record = any(handler.needs_record for handler in projection.every_handler)
     for commit, rows in selection.chunks(log, None if tally is None else tally.skipped):
+        read = _facts(commit, rows, needs_record)
         if tally is not None:
-            tally.events += len(rows)
-        yield from _facts(commit, rows, needs_record)
+            read = list(read)
+            tally.add(read)
+        yield from read
 
 
-def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterator[Fact]:
+def versioned_facts(projection: Projection, log: Log, selection: Selection) -> Iterator[tuple[Fact, int]]:
+    """The selected events, each with its version."""
+    needs_record = any(handler.needs_record for handler in projection.every_handler)
+    for commit, rows in selection.chunks(log):
+        yield from zip(_facts(commit, rows, needs_record), commit.versions[rows].tolist(), strict=True)
+
+
+def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterable[Fact]:
     types = [renames.current(shape[0]) for shape in commit.body["shapes"]]
     streams = commit.streams
     records: list[Any] = list(recorded(commit, rows)) if needs_record else [None] * len(rows)

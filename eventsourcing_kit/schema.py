@@ -131,20 +131,15 @@ def _plain_types(annotation: Any) -> frozenset[type]:
 
 
 _registry: dict[str, Schema] = {}
-_definitions: list[str] = []
+_generation = 0
 
 
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     """Make `cls` the class of the event type `name`; the newest definition counts, so cells can be run again."""
     check_version(name, version)
     _registry[name] = schema = Schema(cls, name, version)
-    defined(name)
+    changed()
     return schema
-
-
-def defined(name: str) -> None:
-    """Note that how a type is read has changed."""
-    _definitions.append(name)
 
 
 def check_version(name: object, version: object) -> None:
@@ -159,9 +154,15 @@ def every() -> list[Schema]:
     return list(_registry.values())
 
 
+def changed() -> None:
+    """Something was defined by which stored events may read differently from now on."""
+    global _generation
+    _generation += 1
+
+
 def generation() -> int:
-    """A number that grows whenever a type is defined: what was read before may read differently since."""
-    return len(_definitions)
+    """A number that grows with each such definition: states that were folded before it may be out of date."""
+    return _generation
 
 
 def registered(name: str) -> Schema | None:

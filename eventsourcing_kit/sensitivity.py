@@ -90,10 +90,10 @@ def sensitivity(projection: Projection | Decider, *events: Given, stream: str = 
 
     >>> import eventsourcing_kit as ek
     >>> total = ek.Projection("total", initial=lambda: 0)
-    >>> @total.on("Paid")
+    >>> @total.on("SensitivityDoc.Paid")
     ... def paid(state, event):
     ...     return state + event["amount"]
-    >>> ek.testing.sensitivity(total, *[ek.NewEvent(type="Paid", data={"amount": n}) for n in (1, 2)])
+    >>> ek.testing.sensitivity(total, *[ek.NewEvent(type="SensitivityDoc.Paid", data={"amount": n}) for n in (1, 2)])
     total: not idempotent; the order does not matter (2 events, 2 ways to deliver them)
       one event came twice: 1, 1, 2
         'stream-1': expected 3, actual 4

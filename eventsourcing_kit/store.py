@@ -31,9 +31,10 @@ from eventsourcing_kit.event import Event, NewEvent, type_names
 from eventsourcing_kit.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.log import Log
 from eventsourcing_kit.moment import from_us
-from eventsourcing_kit.projection import STREAM, Projection
+from eventsourcing_kit.projection import Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
+from eventsourcing_kit.snapshots import Snapshots
 from eventsourcing_kit.unknown import Policies, Policy
 from eventsourcing_kit.writer import Writer
 
@@ -107,6 +108,7 @@ class EventStore:
                 flush = self._path is not None  # in memory there is nothing that a flush would make safer
                 self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
                 weakref.finalize(self, self._writer.end)  # the log stays: reads and histories may outlive the store
+            self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             if self._path is not None and not read_only:
                 _writers[self._path] = self
             _open.add(self)
@@ -192,7 +194,9 @@ class EventStore:
         check_decider(decider)
         schema.check_name(stream, "a stream")
         if self._handling is None:
-            self._handling = Handling(self._log, writer.version, lambda submission: self._submit(writer, submission))
+            self._handling = Handling(
+                self._log, self._snapshots, writer.version, lambda submission: self._submit(writer, submission)
+            )
         return self._handling.handle(decider, stream, command, retries=check_retries(retries), metadata=metadata)
 
     def load(
@@ -344,7 +348,7 @@ class EventStore:
         self._log.refresh()
         projection = projection_of(projection)
         selection = self._selection(projection, self._cut(as_of), key, category)
-        states = fold(projection, self._log, selection, only=key)
+        states = self._snapshots.fold(projection, selection, only=key).states
         if key is EVERY and not projection.is_single:
             return states
         wanted = None if key is EVERY else key
@@ -354,7 +358,7 @@ class EventStore:
         """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream."""
         self._log.refresh()
         check_decider(decider)
-        return state_of(decider, self._log, schema.check_name(stream, "a stream"), self._cut(as_of))
+        return state_of(decider, self._snapshots, schema.check_name(stream, "a stream"), self._cut(as_of))
 
     def history(
         self,
@@ -374,19 +378,55 @@ class EventStore:
         fold(projection, self._log, self._selection(projection, cut, key, category), only=key, steps=steps)
         return History(projection, self._log, cut, steps)
 
+    def take_snapshots(self, projection: Projection | Decider) -> int:
+        """Fold the whole log and save states as the projection's or decider's policy says; return how many were saved.
+
+        Where streams are the keys, the policy counts each stream's events and saves its state; else it counts all
+        events and saves the states of all keys. These are saved at the end, too. Commands and replays that had to fold
+        many events leave snapshots behind by themselves, so this is for logs that are there already. States that would
+        not read back equal from JSON are not saved, and `snapshots()` says so.
+        """
+        self._writing()
+        self._log.refresh()
+        return self._snapshots.take(projection_of(projection))
+
+    def snapshots(self, *projections: Projection | Decider) -> pd.DataFrame:
+        """One row a snapshot: name, key (missing: all keys), position, bytes, current, remark.
+
+        `current` says whether replays would use it: it belongs to today's code and event classes. It is missing for
+        projections that this handle has not met yet; give them, and they are. A projection whose states cannot be kept
+        has a row that says why.
+        """
+        from eventsourcing_kit import snapshot_frames
+
+        self._log.refresh()
+        return snapshot_frames.snapshots(self._log, self._snapshots, [projection_of(one) for one in projections])
+
+    def folded(self, projection: Projection | Decider, *, key: Any = EVERY) -> pd.DataFrame:
+        """What snapshots save: how many events a replay as of each of up to 200 positions folds, with and without.
+
+        Columns: position, without (events folded from the beginning), with_snapshots, snapshot (the position from which
+        the replay goes on; 0 is the beginning). With `key`, of a replay of that key.
+        """
+        from eventsourcing_kit import snapshot_frames
+
+        self._log.refresh()
+        fold = projection_of(projection)
+        selection = self._selection(fold, self._log.head.last, key, None)
+        return snapshot_frames.folded(self._log, self._snapshots, fold, selection)
+
     def _selection(self, projection: Projection, upto: int, key: Any, category: str | None) -> Selection:
         """The events that can matter; one stream's where streams are the keys and one key is asked for."""
         try:
             hash(key)
         except TypeError:
             raise InputError(f"{key!r} cannot be a key; keys are hashable: text, a number, a tuple of such …") from None
-        by_stream = all(handler.key is STREAM for handler in projection.every_handler)
         if category is not None:
             schema.check_name(category, "a category")
         return Selection(
             after=0,
             upto=upto,
-            stream=key if by_stream and _can_name_a_stream(key) else None,
+            stream=key if projection.is_by_stream and _can_name_a_stream(key) else None,
             category=category,
             types=projection.types,
         )

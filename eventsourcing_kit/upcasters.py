@@ -80,7 +80,7 @@ def upcast(type: str | type[BaseModel], *, from_version: int) -> Callable[[Funct
 
     def register(function: Function) -> Function:
         _check_function(function)
-        schema.defined(name)
+        schema.changed()
         _upcasters.setdefault(name, {})[from_version] = Upcaster(name, from_version, function)
         for type_, found in _named_like(name):
             if type_ != name:

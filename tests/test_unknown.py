@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import fingerprint, renames, schema, upcasters
+from eventsourcing_kit import renames, schema, upcasters
+from eventsourcing_kit.snapshots import reading_of
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = [
@@ -294,12 +295,12 @@ def test_check_schema_counts_what_reads_one_by_one_do(rows: list[tuple[int, Any]
 
 def test_a_fingerprint_changes_with_what_its_events_are_read_as() -> None:
     """Fields, versions, former names, validators, upcasters and what they know from around them."""
-    found = [fingerprint.of_type("T")]
+    found: list[str | None] = [reading_of("T")]
 
     def note() -> None:
-        assert fingerprint.of_type("T") == fingerprint.of_type("T")
-        assert fingerprint.of_type("T") not in found
-        found.append(fingerprint.of_type("T"))
+        assert reading_of("T") == reading_of("T")
+        assert reading_of("T") not in found
+        found.append(reading_of("T"))
 
     version_of("T", 1, n=int)
     note()
@@ -316,14 +317,14 @@ def test_a_fingerprint_changes_with_what_its_events_are_read_as() -> None:
         note()
     type(ek.Event)("T", (ek.Event,), {"__annotations__": {"n": float}}, version=2, renamed_from="S")
     note()
-    assert fingerprint.of_type("S") == fingerprint.of_type("T")
+    assert reading_of("S") == reading_of("T")
 
 
 def test_the_same_code_has_the_same_fingerprint_in_every_process() -> None:
     """Wherever it stands, and in whatever order sets iterate there."""
     code = """
 import eventsourcing_kit as ek
-from eventsourcing_kit import fingerprint
+from eventsourcing_kit.snapshots import reading_of
 import pydantic
 class T(ek.Event, version=2):
     n: int
@@ -334,7 +335,7 @@ class T(ek.Event, version=2):
 @ek.upcast(T, from_version=1)
 def up(data):
     return data if data.get("kind") in {"apple", "pear", "plum"} else {"n": 1}
-print(fingerprint.of_type("T"))
+print(reading_of("T"))
 """
 
     def run(text: str, seed: str) -> str:

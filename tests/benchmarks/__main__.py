@@ -125,12 +125,13 @@ def bench_batches() -> None:
     show("bytes an event on disk (100-byte payloads, batches of 100)", size, "bytes", 40, most=True)
 
 
-def account() -> ek.Decider:
+def account(snapshots: int | None = None) -> ek.Decider:
     """A decider whose state is a sum."""
     return ek.Decider(
         decide=lambda command, state: event(command + state % 7),
         evolve=lambda state, one: state + one.amount,
         initial=lambda: 0,
+        snapshots=snapshots,
     )
 
 
@@ -149,6 +150,21 @@ def bench_handle() -> None:
             rates.append(1000 / taken)
         where = "on the device" if fsync else "flushed to the operating system"
         show(f"handle 1,000 commands on 100 streams, {where}", statistics.median(rates), "commands/s", 1000)
+
+
+def bench_snapshots() -> None:
+    """The state of a stream of 100,000 events, loaded by a store that was just opened."""
+    store, path = folder_store(fsync=False)
+    with store:
+        for at in range(0, 100_000, 1000):
+            store.append("payer-1", [event(i) for i in range(at, at + 1000)])
+    plain, kept = account(), account(snapshots=1000)
+    with ek.EventStore(path, fsync=False) as store:
+        store.take_snapshots(kept)
+        assert store.state(plain, "payer-1") == store.state(kept, "payer-1")
+        without = statistics.median(seconds(lambda: store.state(plain, "payer-1")) for _ in range(3))
+        saved = statistics.median(seconds(lambda: store.state(kept, "payer-1")) for _ in range(9))
+    show("load the state of 100,000 events with a snapshot: how much faster", without / saved, "times", 50)
 
 
 def bench_load() -> None:
@@ -205,7 +221,15 @@ def bench_import() -> None:
 def main() -> None:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}")
     pd.DataFrame({"warm": [1]}).sum()
-    for bench in (bench_import, bench_single_appends, bench_handle, bench_batches, bench_load, bench_history):
+    for bench in (
+        bench_import,
+        bench_single_appends,
+        bench_handle,
+        bench_snapshots,
+        bench_batches,
+        bench_load,
+        bench_history,
+    ):
         bench()
 
 

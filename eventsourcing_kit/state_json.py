@@ -1,0 +1,95 @@
+"""States as JSON, where they read back the same: equal, and of the same types all the way down."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import from_json, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PLAIN = (type(None), bool, int, float, str, list, dict)
+
+
+class NotKeptError(Exception):
+    """A state that would not read back the same; says why."""
+
+
+@lru_cache(maxsize=256)
+def _adapter(cls: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
+
+
+def dump(state: Any, classes: Mapping[str, type]) -> list[Any]:
+    """A state as JSON, with the name of its class among `classes`; raises `NotKeptError` where it is not kept."""
+    kind: Any = type(state)
+    name = None if kind in _PLAIN else kind.__qualname__
+    if name is not None and not (classes.get(name) is kind or _TYPES.get(name) is kind):
+        raise NotKeptError(f"a state of type {name} that the fold's code does not name, so a change of it goes unseen")
+    try:
+        plain = state if name is None else _adapter(kind).dump_python(state, mode="json", exclude_unset=True)
+        written = [name, plain]
+        back = load(from_json(to_json(written)), classes)
+    except Exception as error:  # a class may raise anything while it is written or read
+        raise NotKeptError(f"a state of type {kind.__name__} cannot be written as JSON: {error}") from None
+    if not identical(state, back):
+        raise NotKeptError(f"a state of type {kind.__name__} does not read back equal from JSON")
+    return written
+
+
+def load(written: list[Any], classes: Mapping[str, type]) -> Any:
+    """The inverse of `dump`."""
+    name, plain = written
+    if name is None:
+        return plain
+    kind = classes[name] if name in classes else _TYPES[name]
+    return _adapter(kind).validate_json(to_json(plain))
+
+
+def identical(a: Any, b: Any) -> bool:
+    """Whether two states cannot be told apart by what they hold."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, BaseModel):
+        beside = (a.__pydantic_extra__, a.__pydantic_private__) == (b.__pydantic_extra__, b.__pydantic_private__)
+        return beside and a.model_fields_set == b.model_fields_set and identical(a.__dict__, b.__dict__)
+    if dataclasses.is_dataclass(a):
+        names = [one.name for one in dataclasses.fields(a)]
+        return all(identical(getattr(a, name), getattr(b, name)) for name in names) and _beside(a) == _beside(b)
+    if isinstance(a, dict):
+        return identical(list(a), list(b)) and identical(list(a.values()), list(b.values()))
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(identical, a, b))
+    if isinstance(a, (set, frozenset)):
+        return bool(a == b) and sorted(map(_with_type, a)) == sorted(map(_with_type, b))
+    if isinstance(a, datetime):
+        return bool(a == b) and bool(a.tzinfo == b.tzinfo or (str(a.tzinfo), str(b.tzinfo)) == ("UTC", "UTC"))
+    if isinstance(a, float):
+        return bool(a.hex() == b.hex())
+    return bool(a == b)
+
+
+def _beside(instance: Any) -> set[str]:
+    """The names of attributes that are no fields."""
+    return set(getattr(instance, "__dict__", ())) - {one.name for one in dataclasses.fields(instance)}
+
+
+def _with_type(value: Any) -> str:
+    return f"{type(value).__qualname__} {value!r}"
+
+
+def _simple_types() -> dict[str, type]:
+    """Types of the standard library that a state may be, and that JSON keeps by their name."""
+    from datetime import date, time, timedelta
+    from decimal import Decimal
+    from uuid import UUID
+
+    return {one.__qualname__: one for one in (datetime, date, time, timedelta, Decimal, UUID)}
+
+
+_TYPES = _simple_types()

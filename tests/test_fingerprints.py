@@ -1,0 +1,180 @@
+"""Fingerprints: the same for the same code, wherever and whenever it is written down; another for any other."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventsourcing_kit import fingerprint
+
+FOLD = """
+import enum, math
+from decimal import Decimal
+from pydantic import BaseModel, Field, field_validator
+import eventsourcing_kit as ek
+
+class Mood(enum.Enum):
+    GOOD = 1
+
+class Line(BaseModel):
+    price: Decimal = Field(default=Decimal("1.5"), ge=0)
+
+class Basket(BaseModel):
+    lines: list[Line] = []
+    mood: Mood | None = None
+    @field_validator("lines")
+    @classmethod
+    def few(cls, lines):
+        return lines[:LIMIT]
+    def plus(self, line):
+        return Basket(lines=[*self.lines, line], mood=Mood.GOOD)
+
+LIMIT = 10
+KNOWN = {"a", "b", "c", "d"}
+
+class Added(ek.Event, type="Print.Added"):
+    what: str
+
+def helper(event):
+    return math.floor(2.5) if event.what in {"x", "y", "z"} or event.what in KNOWN else 0
+
+def evolve(state, event):
+    match event:
+        case Added(what=what):
+            return state.plus(Line(price=helper(event)))
+    return [(lambda: one)() for one in [state]][0]
+"""
+
+
+def text(source: str) -> str:
+    """The fingerprint of a fold in some source, as a notebook's cell would define it."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(source, "<cell>", "exec", dont_inherit=True), names)
+    found, _ = fingerprint.of(names["evolve"], names["Basket"])
+    assert found is not None
+    return found
+
+
+def test_it_is_the_same_in_every_process() -> None:
+    """Hashes are seeded anew in each, and sets come in another order."""
+    code = (
+        "import sys; names = {'__name__': '__main__'}; exec(sys.stdin.read(), names); "
+        "from eventsourcing_kit import fingerprint; print(fingerprint.of(names['evolve'], names['Basket'])[0])"
+    )
+    found = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1])}
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=FOLD, text=True, capture_output=True, env=environment, check=True,
+            timeout=60,
+        )  # fmt: skip
+        found.add(done.stdout.strip())
+    assert found == {text(FOLD)}
+
+
+def test_lines_comments_and_names_of_others_do_not_matter() -> None:
+    moved = "\n\n# a comment\nUNUSED = object()\n" + FOLD.replace(
+        "return state.plus", "\n            return state.plus"
+    )
+    assert text(moved) == text(FOLD)
+
+
+def test_calling_it_does_not_change_it() -> None:
+    """Python rewrites the bytecode of what runs often."""
+
+    def often(state: int, event: int) -> int:
+        return state + event
+
+    before, _ = fingerprint.of(often)
+    for i in range(5000):
+        often(i, 1)
+    assert fingerprint.of(often)[0] == before
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("LIMIT = 10", "LIMIT = 11"),
+        ('KNOWN = {"a",', 'KNOWN = {"e",'),
+        ('{"x", "y", "z"}', '{"x", "y"}'),
+        ("math.floor(2.5)", "math.ceil(2.5)"),
+        ('Decimal("1.5")', 'Decimal("1.50")'),
+        ("ge=0", "ge=1"),
+        ("GOOD = 1", "GOOD = 2"),
+        ("what: str", "what: str = 'x'"),
+        ("mood: Mood | None = None", "mood: Mood | int | None = None"),
+        ("lines=[*self.lines, line]", "lines=[line, *self.lines]"),
+        ("return lines[:LIMIT]", "return lines"),
+        ("(lambda: one)()", "(lambda: 1)()"),
+    ],
+)
+def test_any_change_of_what_is_reached_is_another_fingerprint(was: str, becomes: str) -> None:
+    assert was in FOLD
+    assert text(FOLD.replace(was, becomes)) != text(FOLD)
+
+
+def test_defaults_and_what_is_closed_over_count() -> None:
+    def make(closed: Any, default: Any) -> Any:
+        return lambda state, event, d=default: (closed, d)
+
+    made = [make(*given) for given in [(1, 2), (2, 2), (1, 1), (1, "2"), (True, 2), ([1], 2), ((1,), 2)]]
+    assert len({fingerprint.of(one)[0] for one in made}) == len(made)
+    assert fingerprint.of(make({"a": [1.5]}, None))[0] == fingerprint.of(make({"a": [1.5]}, None))[0]
+
+
+def test_what_refers_to_itself_ends() -> None:
+    def recursive(n: int) -> int:
+        return recursive(n - 1) if n else 0
+
+    ring: list[Any] = []
+    ring.append(ring)
+    assert fingerprint.of(recursive)[0]
+    assert fingerprint.of(ring)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    x: int
+    y: list[int] = dataclasses.field(default_factory=list)
+
+
+def test_values_are_told_apart_by_type_and_content() -> None:
+    values = [
+        0,
+        0.0,
+        False,
+        "0",
+        None,
+        (),
+        [],
+        {},
+        set(),
+        Point(1),
+        Point(2),
+        Point,
+        {"a": 1, "b": 2},
+        {"b": 2, "a": 1},
+    ]
+    assert len({fingerprint.of(one)[0] for one in values}) == len(values)
+
+
+@pytest.mark.parametrize("opaque", [threading.Lock(), object(), sys.stdout, iter([])])
+def test_what_has_no_meaning_to_write_down_has_none(opaque: Any) -> None:
+    assert fingerprint.of(opaque)[0] is None
+    assert fingerprint.of(lambda: opaque)[0] is None
+
+
+def test_a_walk_notices_when_a_global_is_another_object() -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec("rate = 2\ndef fold(state, event): return state * rate", names)
+    _, walk = fingerprint.of(names["fold"])
+    assert walk.still_holds()
+    names["rate"] = 3
+    assert not walk.still_holds()
