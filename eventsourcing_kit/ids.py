@@ -13,13 +13,15 @@ position, so the record stores only the key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import SafeUUID
 
 import numpy as np
 from uuid6 import UUID
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 POSITION_LIMIT = 1 << 42
 _HEX = np.frombuffer(b"".join(b"%02x" % i for i in range(256)), dtype=np.uint16)
+_new: Any = object.__new__
+_slots: Any = UUID  # whose attributes are slots, which a UUID sets once and then refuses to set again
+_set_int, _set_safe, _UNKNOWN = _slots.int.__set__, _slots.is_safe.__set__, SafeUUID.unknown
 _GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # of hexadecimal digits, with a dash between two
 
 
@@ -65,6 +70,19 @@ def ms_in(event_id: uuid.UUID) -> int:
 def to_uuid(row: bytes) -> UUID:
     """One id as an object."""
     return UUID(bytes=row)
+
+
+def to_uuids(rows: Bytes) -> Iterator[UUID]:
+    """Ids as objects, six times quicker than one by one: the class itself takes a UUID apart to check it."""
+    halves = np.ascontiguousarray(rows).view(">u8")
+    return map(_joined, halves[:, 0].tolist(), halves[:, 1].tolist())
+
+
+def _joined(high: int, low: int) -> UUID:
+    made: UUID = _new(UUID)
+    _set_int(made, high << 64 | low)
+    _set_safe(made, _UNKNOWN)
+    return made
 
 
 def to_text(rows: Bytes) -> list[str]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventsourcing_kit import ids, schema
-from eventsourcing_kit.event import RecordedEvent
-from eventsourcing_kit.moment import from_us
+from eventsourcing_kit.event import quick_recorded
+from eventsourcing_kit.moment import EPOCH, from_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.record import Commit
 
@@ -97,6 +98,9 @@ class Selection:
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
     """The data of the events at `rows`, in that order: event objects where the type is registered, else dicts."""
+    if len(rows) == commit.count and len(commit.body["shapes"]) == 1 and rows[0] <= rows[-1]:
+        (shape,) = commit.shapes
+        return schema.from_columns(shape.type, shape.fields, shape.columns, commit.positions.tolist())
     data: list[Any] = [None] * commit.count
     wanted = np.zeros(commit.count, dtype=bool)
     wanted[rows] = True
@@ -115,22 +119,30 @@ def data_of(commit: Commit, rows: Ints) -> list[Any]:
 
 
 def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
-    """The events at `rows`, in that order."""
-    shapes, streams = commit.body["shapes"], commit.streams
-    occurred, metadata = commit.occurred_us, commit.metadata
-    for row, data, us in zip(rows.tolist(), data_of(commit, rows), commit.times[rows].tolist(), strict=True):
-        shape = shapes[int(commit.shape_codes[row])]
-        yield RecordedEvent(
-            id=ids.to_uuid(commit.id_bytes[row].tobytes()),
-            stream=streams[int(commit.stream_codes[row])],
-            version=int(commit.versions[row]),
-            position=commit.first + row,
-            type=shape[0],
-            schema_version=shape[1],
-            recorded_at=from_us(us),
-            occurred_at=from_us(occurred[row]) if row in occurred else None,
-            metadata=schema.copy_json(metadata[row]) if row in metadata else {},
-            data=data,
+    """The events at `rows`, in that order. Raises `SchemaError` before the first, where one doesn't fit its class."""
+    data = data_of(commit, rows)
+    shapes, streams, first = commit.body["shapes"], commit.streams, commit.first
+    extras = commit.has_extras
+    occurred, metadata = (commit.occurred_us, commit.metadata) if extras else ({}, {})
+    columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
+    plain = [column[rows].tolist() for column in columns]
+    time_us, time = None, EPOCH
+    for row, one, event_id, stream, version, code, us in zip(
+        rows.tolist(), data, ids.to_uuids(commit.id_bytes[rows]), *plain, strict=True
+    ):
+        if us != time_us:
+            time_us, time = us, from_us(us)
+        yield quick_recorded(
+            event_id,
+            streams[stream],
+            version,
+            first + row,
+            shapes[code][0],
+            shapes[code][1],
+            time,
+            from_us(occurred[row]) if row in occurred else None,
+            schema.copy_json(metadata[row]) if row in metadata else {},
+            one,
         )
 
 
