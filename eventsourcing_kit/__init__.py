@@ -16,6 +16,7 @@ from eventsourcing_kit.errors import (
     DuplicateIdError,
     EventSourcingError,
     InputError,
+    LaggardError,
     MomentError,
     NotebookError,
     OutcomeUnknownError,
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from eventsourcing_kit import charts, testing
     from eventsourcing_kit.append import Append, Receipt
     from eventsourcing_kit.history import History
+    from eventsourcing_kit.parked import SKIP, STOP, Park
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
+    from eventsourcing_kit.subscription import Subscription
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
@@ -45,10 +48,14 @@ _LATER = {
     "GONE": "projection",
     "History": "history",
     "NO_STREAM": "store",
+    "Park": "parked",
     "Projection": "projection",
     "Read": "read",
     "Receipt": "append",
+    "SKIP": "parked",
+    "STOP": "parked",
     "STREAM_EXISTS": "store",
+    "Subscription": "subscription",
     "charts": "",
     "from_frame": "store",
     "testing": "",
@@ -59,6 +66,8 @@ __all__ = [
     "ANY",
     "GONE",
     "NO_STREAM",
+    "SKIP",
+    "STOP",
     "STREAM_EXISTS",
     "Append",
     "ConcurrencyError",
@@ -68,10 +77,12 @@ __all__ = [
     "EventStore",
     "History",
     "InputError",
+    "LaggardError",
     "MomentError",
     "NewEvent",
     "NotebookError",
     "OutcomeUnknownError",
+    "Park",
     "Projection",
     "ProjectionError",
     "Read",
@@ -82,6 +93,7 @@ __all__ = [
     "SchemaError",
     "StorageError",
     "StoreClosedError",
+    "Subscription",
     "SupersededError",
     "charts",
     "from_frame",

@@ -165,6 +165,11 @@ class Read:
     def __init__(self, log: Log, selection: Selection) -> None:
         self._log, self._selection = log, selection
 
+    @property
+    def selection(self) -> Selection:
+        """What is asked for."""
+        return self._selection
+
     def __iter__(self) -> Iterator[RecordedEvent]:
         self._log.refresh()
         for commit, rows in self._selection.chunks(self._log):

@@ -203,7 +203,7 @@ class Writer:
         else:
             self._placement.advance(tip)
             if placed:
-                self._log.head = placed[-1].entry
+                self._log.advance(placed[-1].entry)
         for request in group:
             request.done.set()
 
@@ -235,6 +235,7 @@ class Writer:
         known = isinstance(error, SupersededError)
         if known:
             self._log.superseded = True
+            self._log.bells.ring()
         else:
             self._failed = f"an earlier append failed in the storage ({error})"
         for request in group:
