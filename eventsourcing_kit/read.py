@@ -120,6 +120,9 @@ def data_of(commit: Commit, rows: Ints) -> list[Any]:
 
 def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
     """The events at `rows`, in that order. Raises `SchemaError` before the first, where one doesn't fit its class."""
+    if commit.count == 1 and len(rows) == 1:
+        yield _only(commit)
+        return
     data = data_of(commit, rows)
     shapes, streams, first = commit.body["shapes"], commit.streams, commit.first
     extras = commit.has_extras
@@ -144,6 +147,28 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             schema.copy_json(metadata[row]) if row in metadata else {},
             one,
         )
+
+
+def _only(commit: Commit) -> RecordedEvent:
+    """The event of a commit that has one. Single events are common, and arrays of one value slow."""
+    body, position = commit.body, commit.first
+    ((stream, version),) = body["streams"]
+    ((type_, schema_version, fields, columns),) = body["shapes"]
+    us = body["time"] if "time" in body else body["times"][0]
+    occurred, metadata = commit.occurred_us.get(0), commit.metadata.get(0)
+    (data,) = schema.from_columns(type_, fields, columns, [position])
+    return quick_recorded(  # type: ignore[no-any-return]  # it is one, made quickly
+        ids.from_hex(body["ids"][1][0]) if "ids" in body else ids.made(commit.key, position, us),
+        stream,
+        version,
+        position,
+        type_,
+        schema_version,
+        from_us(us),
+        None if occurred is None else from_us(occurred),
+        {} if metadata is None else schema.copy_json(metadata),
+        data,
+    )
 
 
 def event_at(log: Log, position: int) -> RecordedEvent:

@@ -95,7 +95,10 @@ class EventStore:
             if not read_only:
                 flush = self._path is not None  # in memory there is nothing that a flush would make safer
                 self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
-                weakref.finalize(self, self._writer.end)  # the log stays: reads and histories may outlive the store
+                end = weakref.finalize(
+                    self, self._writer.end
+                )  # the log stays: reads and histories may outlive the store
+                end.atexit = False  # then the store is closed, and its subscriptions keep their checkpoints before
             self._following = Following(self._log, self._writer)
             if self._path is not None and not read_only:
                 _writers[self._path] = self
