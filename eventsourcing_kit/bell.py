@@ -33,6 +33,9 @@ class Bells:
     def __init__(self) -> None:
         self._bells: dict[Bell, None] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._bells)
+
     def add(self, bell: Bell) -> None:
         """Have it rung from now on."""
         self._bells[bell] = None

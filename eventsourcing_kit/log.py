@@ -15,9 +15,10 @@ from eventsourcing_kit.bell import Bells
 from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
+from eventsourcing_kit.tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
@@ -33,6 +34,7 @@ class Log:
         self._seen: tuple[int, ...] = ()
         self.closed = self.superseded = False
         self.bells = Bells()  # rung when the head moves on, and when it will not any more
+        self._tail = Tail()
         self._moving = threading.RLock()
         if read_only and folder is not None and not local_folder.is_store(folder):
             raise StorageError(
@@ -62,9 +64,14 @@ class Log:
                     self.table = self._open_table()  # not closed: an iteration may still read through the old one
                     self.head = self._last_entry()
 
-    def advance(self, head: keys.CommitEntry) -> None:
-        """The writer has stored a commit."""
-        self.head = head
+    def advance(self, stored: Iterable[tuple[keys.CommitEntry, bytes]]) -> None:
+        """The writer has stored commits, with these records."""
+        for head, record in stored:
+            if self.bells:
+                self._tail.add(head.first, head.last, record)
+            else:
+                self._tail.clear()
+            self.head = head
         self.bells.ring()
 
     def check_process(self) -> None:
@@ -83,6 +90,7 @@ class Log:
                 self.read_only = True
                 self.table = self._open_table()
                 self.head = self._last_entry()
+                self._tail.clear()
         self.bells.ring()
 
     def close(self, *, answers: bool = True) -> None:
@@ -196,6 +204,10 @@ class Log:
     def commits(self, after: int, upto: int, *, backwards: bool = False) -> Iterator[Commit]:
         """The commits that hold the positions above `after` up to `upto`; raises where one is missing."""
         if after >= upto:
+            return
+        at_hand = None if backwards else self._tail.between(after, upto)
+        if at_hand is not None:
+            yield from map(decode, at_hand)
             return
         first = self.commit_of(after + 1).first
         rows = self.table.scan(keys.log(first), keys.log(upto + 1), descending=backwards, rows=_ROWS_A_FETCH)

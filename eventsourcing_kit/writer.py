@@ -203,7 +203,7 @@ class Writer:
         else:
             self._placement.advance(tip)
             if placed:
-                self._log.advance(placed[-1].entry)
+                self._log.advance((one.entry, one.record) for one in placed)
         for request in group:
             request.done.set()
 

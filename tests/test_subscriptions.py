@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import keys, subscriber, subscription
+from eventsourcing_kit import keys, subscriber, subscription, tail
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0
@@ -97,6 +97,42 @@ def test_whoever_joins_while_others_append_sees_what_is_asked_for_in_order_once(
         store.wait_until(timeout=PATIENCE)
         for asked, after, seen in joined:
             assert seen == list(store.read(after=after, **asked))
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 5), max_size=40))
+def test_what_is_at_hand_for_followers_is_what_is_stored(sizes: list[int]) -> None:
+    """Commits of so many events; 0: the subscription ends, or the next one begins. Reads begin and end anywhere."""
+    with ek.EventStore() as store:
+        following = store.subscribe(lambda event: None)
+        for size in sizes:
+            if size:
+                store.append("a-1", [fact(0)] * size)
+            elif following.state == "stopped":
+                following = store.subscribe(lambda event: None, after=store.position)
+            else:
+                following.unsubscribe()
+        last = store.position
+        for after in range(max(last - 9, 0), last + 1):
+            for upto in range(after, last + 1):
+                read = [event.position for event in store.read(after=after, as_of=upto)]
+                assert read == list(range(after + 1, upto + 1))
+
+
+def test_records_at_hand_are_few() -> None:
+    """Large ones fewer than small ones; what is not at hand is read back."""
+    newest = tail.Tail()
+    for i in range(1, 100):
+        newest.add(i, i, b"x")
+    assert newest.between(98, 99) == [b"x"]
+    assert newest.between(50, 99) is None
+    newest.add(100, 101, b"x" * (5 << 20))
+    assert newest.between(98, 101) is newest.between(99, 101) is None
+    newest.add(102, 110, b"y")
+    assert newest.between(101, 105) == [b"y"]
+    assert newest.between(101, 111) is None
+    newest.clear()
+    assert newest.between(101, 110) is None
 
 
 @pytest.mark.parametrize("moment", ["position", "time", "id", "event"])
