@@ -16,6 +16,7 @@ from eventsourcing_kit.errors import (
     DuplicateIdError,
     EventSourcingError,
     InputError,
+    LaggardError,
     MomentError,
     NotebookError,
     OutcomeUnknownError,
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
     from eventsourcing_kit.decider import Decider
     from eventsourcing_kit.handling import Handled
     from eventsourcing_kit.history import History
+    from eventsourcing_kit.parked import SKIP, STOP, Park
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
     from eventsourcing_kit.schema_frames import schemas
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
+    from eventsourcing_kit.subscription import Subscription
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
@@ -52,10 +55,14 @@ _LATER = {
     "Handled": "handling",
     "History": "history",
     "NO_STREAM": "store",
+    "Park": "parked",
     "Projection": "projection",
     "Read": "read",
     "Receipt": "append",
+    "SKIP": "parked",
+    "STOP": "parked",
     "STREAM_EXISTS": "store",
+    "Subscription": "subscription",
     "charts": "",
     "context": "command_context",
     "from_frame": "store",
@@ -68,6 +75,8 @@ __all__ = [
     "ANY",
     "GONE",
     "NO_STREAM",
+    "SKIP",
+    "STOP",
     "STREAM_EXISTS",
     "Append",
     "ConcurrencyError",
@@ -79,10 +88,12 @@ __all__ = [
     "Handled",
     "History",
     "InputError",
+    "LaggardError",
     "MomentError",
     "NewEvent",
     "NotebookError",
     "OutcomeUnknownError",
+    "Park",
     "Projection",
     "ProjectionError",
     "Read",
@@ -93,6 +104,7 @@ __all__ = [
     "SchemaError",
     "StorageError",
     "StoreClosedError",
+    "Subscription",
     "SupersededError",
     "charts",
     "context",

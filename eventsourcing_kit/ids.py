@@ -13,13 +13,15 @@ position, so the record stores only the key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import SafeUUID
 
 import numpy as np
 from uuid6 import UUID
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 POSITION_LIMIT = 1 << 42
 _HEX = np.frombuffer(b"".join(b"%02x" % i for i in range(256)), dtype=np.uint16)
+_new: Any = object.__new__
+_slots: Any = UUID  # whose attributes are slots, which a UUID sets once and then refuses to set again
+_set_int, _set_safe, _UNKNOWN = _slots.int.__set__, _slots.is_safe.__set__, SafeUUID.unknown
+_U64, _30_BITS = (1 << 64) - 1, (1 << 30) - 1
 _GROUPS = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))  # of hexadecimal digits, with a dash between two
 
 
@@ -51,6 +57,15 @@ def _mix(key: int | UInts, position: npt.NDArray[np.uint64]) -> npt.NDArray[np.u
     return x >> np.uint64(32)
 
 
+def made(key: int, position: int, us: int) -> UUID:
+    """One id as `id_bytes` makes it, without arrays."""
+    ms = min(max(us // 1000, 0), (1 << 48) - 1)
+    x = (key + position * 0x9E3779B97F4A7C15) & _U64
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & _U64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & _U64
+    return _joined(ms << 16 | 0x7000 | position >> 30, 1 << 63 | (position & _30_BITS) << 32 | x >> 32)
+
+
 def position_in(event_id: uuid.UUID) -> int:
     """The position that an id made here carries; for any other id a number that means nothing."""
     bits = event_id.int
@@ -62,9 +77,22 @@ def ms_in(event_id: uuid.UUID) -> int:
     return event_id.int >> 80
 
 
-def to_uuid(row: bytes) -> UUID:
-    """One id as an object."""
-    return UUID(bytes=row)
+def from_hex(text: str) -> UUID:
+    """One id as an object, of its 32 digits."""
+    return UUID(hex=text)
+
+
+def to_uuids(rows: Bytes) -> Iterator[UUID]:
+    """Ids as objects, six times quicker than one by one: the class itself takes a UUID apart to check it."""
+    halves = np.ascontiguousarray(rows).view(">u8")
+    return map(_joined, halves[:, 0].tolist(), halves[:, 1].tolist())
+
+
+def _joined(high: int, low: int) -> UUID:
+    made: UUID = _new(UUID)
+    _set_int(made, high << 64 | low)
+    _set_safe(made, _UNKNOWN)
+    return made
 
 
 def to_text(rows: Bytes) -> list[str]:

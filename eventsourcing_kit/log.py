@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventsourcing_kit import ids, keys, local_folder, moment
+from eventsourcing_kit.bell import Bells
 from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
+from eventsourcing_kit.tail import Tail
 from eventsourcing_kit.unknown import Policies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
@@ -32,6 +35,9 @@ class Log:
         self._pid = os.getpid()
         self._seen: tuple[int, ...] = ()
         self.closed = self.superseded = False
+        self.bells = Bells()  # rung when the head moves on, and when it will not any more
+        self._tail = Tail()
+        self._moving = threading.RLock()
         if read_only and folder is not None and not local_folder.is_store(folder):
             raise StorageError(
                 f"{str(folder)!r} holds no event store; read_only opens an existing one and never makes one"
@@ -54,9 +60,21 @@ class Log:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         if not self.read_only and (self.superseded or self.table.is_fenced()):
             self.supersede()
-        if self.read_only and self.folder is not None and self._seen != local_folder.changed_ns(self.folder):
-            self.table = self._open_table()  # not closed: an iteration may still read through the old one
-            self.head = self._last_entry()
+        if self.read_only and self.folder is not None:
+            with self._moving:  # else the slower of two threads would move the head back
+                if self._seen != local_folder.changed_ns(self.folder) and not self.closed:
+                    self.table = self._open_table()  # not closed: an iteration may still read through the old one
+                    self.head = self._last_entry()
+
+    def advance(self, stored: Iterable[tuple[keys.CommitEntry, bytes]]) -> None:
+        """The writer has stored commits, with these records."""
+        for head, record in stored:
+            if self.bells:
+                self._tail.add(head.first, head.last, record)
+            else:
+                self._tail.clear()
+            self.head = head
+        self.bells.ring()
 
     def check_process(self) -> None:
         """SlateDB's threads don't survive a fork; a call in the child would hang for ever."""
@@ -68,17 +86,22 @@ class Log:
     def supersede(self) -> None:
         """Go on as a reader, because another writer has opened the store."""
         self.superseded = True
-        if not self.read_only:
-            self.table.close()
-            self.read_only = True
-            self.table = self._open_table()
-            self.head = self._last_entry()
+        with self._moving:
+            if not self.read_only:
+                self.table.close()
+                self.read_only = True
+                self.table = self._open_table()
+                self.head = self._last_entry()
+                self._tail.clear()
+        self.bells.ring()
 
     def close(self, *, answers: bool = True) -> None:
         """Safe to call twice. A storage that no longer `answers` is left alone."""
-        if not self.closed and os.getpid() == self._pid and answers:
-            self.table.close()
-        self.closed = True
+        with self._moving:
+            if not self.closed and os.getpid() == self._pid and answers:
+                self.table.close()
+            self.closed = True
+        self.bells.ring()
 
     def trouble(self) -> str:
         """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""
@@ -183,6 +206,10 @@ class Log:
     def commits(self, after: int, upto: int, *, backwards: bool = False) -> Iterator[Commit]:
         """The commits that hold the positions above `after` up to `upto`; raises where one is missing."""
         if after >= upto:
+            return
+        at_hand = None if backwards else self._tail.between(after, upto)
+        if at_hand is not None:
+            yield from map(decode, at_hand)
             return
         first = self.commit_of(after + 1).first
         rows = self.table.scan(keys.log(first), keys.log(upto + 1), descending=backwards, rows=_ROWS_A_FETCH)

@@ -47,6 +47,7 @@ class Placed:
     place: Place
     rows: list[tuple[bytes, bytes]]
     entry: keys.CommitEntry
+    record: bytes
     stored: list[Stored]
 
 
@@ -89,7 +90,7 @@ class Placement:
             self._has_supplied = True
         tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
         tip.versions.update(now)
-        return Placed(place, written, entry, _stored(submission.batches, before, entry.first, encoded))
+        return Placed(place, written, entry, encoded, _stored(submission.batches, before, entry.first, encoded))
 
     def advance(self, tip: Tip) -> None:
         """What was placed up to `tip` is stored."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventsourcing_kit import ids, renames, schema, stored_data
-from eventsourcing_kit.event import RecordedEvent
-from eventsourcing_kit.moment import from_us
+from eventsourcing_kit.event import quick_recorded
+from eventsourcing_kit.moment import EPOCH, from_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.record import Commit
 
@@ -100,6 +101,11 @@ class Selection:
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
     """The data of the events at `rows`, in that order: event objects where a class knows them, else dicts."""
+    if len(rows) == commit.count and len(commit.body["shapes"]) == 1 and rows[0] <= rows[-1]:
+        (shape,) = commit.shapes
+        return stored_data.from_columns(
+            shape.type, shape.schema_version, shape.fields, shape.columns, commit.positions.tolist()
+        )
     data: list[Any] = [None] * commit.count
     wanted = np.zeros(commit.count, dtype=bool)
     wanted[rows] = True
@@ -119,23 +125,57 @@ def data_of(commit: Commit, rows: Ints) -> list[Any]:
 
 
 def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
-    """The events at `rows`, in that order."""
-    shapes, streams = commit.body["shapes"], commit.streams
-    occurred, metadata = commit.occurred_us, commit.metadata
-    for row, data, us in zip(rows.tolist(), data_of(commit, rows), commit.times[rows].tolist(), strict=True):
-        shape = shapes[int(commit.shape_codes[row])]
-        yield RecordedEvent(
-            id=ids.to_uuid(commit.id_bytes[row].tobytes()),
-            stream=streams[int(commit.stream_codes[row])],
-            version=int(commit.versions[row]),
-            position=commit.first + row,
-            type=renames.current(shape[0]),
-            schema_version=shape[1],
-            recorded_at=from_us(us),
-            occurred_at=from_us(occurred[row]) if row in occurred else None,
-            metadata=schema.copy_json(metadata[row]) if row in metadata else {},
-            data=data,
+    """The events at `rows`, in that order. Raises `SchemaError` before the first, where one doesn't fit its class."""
+    if commit.count == 1 and len(rows) == 1:
+        yield _only(commit)
+        return
+    data = data_of(commit, rows)
+    shapes, streams, first = commit.body["shapes"], commit.streams, commit.first
+    names = [renames.current(shape[0]) for shape in shapes]
+    extras = commit.has_extras
+    occurred, metadata = (commit.occurred_us, commit.metadata) if extras else ({}, {})
+    columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
+    plain = [column[rows].tolist() for column in columns]
+    time_us, time = None, EPOCH
+    for row, one, event_id, stream, version, code, us in zip(
+        rows.tolist(), data, ids.to_uuids(commit.id_bytes[rows]), *plain, strict=True
+    ):
+        if us != time_us:
+            time_us, time = us, from_us(us)
+        yield quick_recorded(
+            event_id,
+            streams[stream],
+            version,
+            first + row,
+            names[code],
+            shapes[code][1],
+            time,
+            from_us(occurred[row]) if row in occurred else None,
+            schema.copy_json(metadata[row]) if row in metadata else {},
+            one,
         )
+
+
+def _only(commit: Commit) -> RecordedEvent:
+    """The event of a commit that has one. Single events are common, and arrays of one value slow."""
+    body, position = commit.body, commit.first
+    ((stream, version),) = body["streams"]
+    ((type_, schema_version, fields, columns),) = body["shapes"]
+    us = body["time"] if "time" in body else body["times"][0]
+    occurred, metadata = commit.occurred_us.get(0), commit.metadata.get(0)
+    (data,) = stored_data.from_columns(type_, schema_version, fields, columns, [position])
+    return quick_recorded(  # type: ignore[no-any-return]  # it is one, made quickly
+        ids.from_hex(body["ids"][1][0]) if "ids" in body else ids.made(commit.key, position, us),
+        stream,
+        version,
+        position,
+        renames.current(type_),
+        schema_version,
+        from_us(us),
+        None if occurred is None else from_us(occurred),
+        {} if metadata is None else schema.copy_json(metadata),
+        data,
+    )
 
 
 def event_at(log: Log, position: int) -> RecordedEvent:
@@ -156,6 +196,11 @@ class Read:
 
     def __init__(self, log: Log, selection: Selection) -> None:
         self._log, self._selection = log, selection
+
+    @property
+    def selection(self) -> Selection:
+        """What is asked for."""
+        return self._selection
 
     def __iter__(self) -> Iterator[RecordedEvent]:
         self._log.refresh()

@@ -106,6 +106,15 @@ class Schema:
             return False
         return all(kinds.issuperset(map(type, stored[name])) for name, kinds in allowed.items())
 
+    def plain_objects(self, stored: dict[str, list[Any]]) -> list[Any] | None:
+        """Event objects of columns of stored values that need no look by pydantic; None where they do."""
+        if not self._plain_fields or not self.is_plain(stored):
+            return None
+        names = tuple(self._plain_fields)
+        rows = zip(*(stored[name] for name in names), strict=True)
+        with paused_gc():
+            return [_unchecked(self.cls, dict(zip(names, row))) for row in rows]  # noqa: B905  # "strict" takes time
+
     def plain_rows(self, events: list[Any]) -> list[dict[str, Any]] | None:
         """The rows of objects whose values read back equal as they are; None where that takes a closer look."""
         if not self._plain_fields:
@@ -121,6 +130,22 @@ class Schema:
             return rows if from_json(to_json(rows), allow_inf_nan=False) == rows else None
         except ValueError:
             return None
+
+
+_slots = vars(BaseModel)
+_set_values = _slots["__dict__"].__set__
+_set_fields_set = _slots["__pydantic_fields_set__"].__set__
+_set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
+
+
+def _unchecked(cls: type[BaseModel], values: dict[str, Any]) -> BaseModel:
+    """`cls.model_construct(**values)` with all fields given, in a quarter of its time."""
+    made = cls.__new__(cls)
+    _set_values(made, values)
+    _set_fields_set(made, set(values))
+    _set_extra(made, None)
+    _set_private(made, None)
+    return made
 
 
 def _plain_types(annotation: Any) -> frozenset[type]:
@@ -307,6 +332,8 @@ def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
 
 def copy_json(value: Any) -> Any:
     """A deep copy of plain JSON."""
+    if type(value) is dict and _PLAIN.issuperset(map(type, value.values())):
+        return value.copy()
     return from_json(to_json(value))
 
 

@@ -7,7 +7,7 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -28,14 +28,17 @@ from eventsourcing_kit.errors import (
     StorageError,
 )
 from eventsourcing_kit.event import Event, NewEvent, type_names
+from eventsourcing_kit.following import Following, follow
 from eventsourcing_kit.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.log import Log
 from eventsourcing_kit.moment import from_us
+from eventsourcing_kit.parked import STOP, OnError
 from eventsourcing_kit.projection import Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
 from eventsourcing_kit.snapshots import Snapshots
 from eventsourcing_kit.unknown import Policies, Policy
+from eventsourcing_kit.waiting import check_timeout
 from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
@@ -44,9 +47,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eventsourcing_kit.batch import Stored
+    from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.history import History
     from eventsourcing_kit.moment import Moment
     from eventsourcing_kit.rows import Draft
+    from eventsourcing_kit.subscription import Subscription
 
 ANY = ExpectedVersion.ANY
 NO_STREAM = ExpectedVersion.NO_STREAM
@@ -107,7 +112,10 @@ class EventStore:
             if not read_only:
                 flush = self._path is not None  # in memory there is nothing that a flush would make safer
                 self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
-                weakref.finalize(self, self._writer.end)  # the log stays: reads and histories may outlive the store
+                # the log stays: reads and histories may outlive the store
+                end = weakref.finalize(self, self._writer.end)
+                end.atexit = False  # then the store is closed, and its subscriptions keep their checkpoints before
+            self._following = Following(self._log, self._writer)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             if self._path is not None and not read_only:
                 _writers[self._path] = self
@@ -130,6 +138,7 @@ class EventStore:
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.closed:
+            self._following.stop("another writer opened the store", for_good=True)  # while it can keep checkpoints
             self._log.superseded = True
             self._writer.close()
             self._log.supersede()
@@ -431,6 +440,90 @@ class EventStore:
             types=projection.types,
         )
 
+    # -- following ---------------------------------------------------------------------------------------------------
+
+    def subscribe(
+        self,
+        handler: Callable[[RecordedEvent], object],
+        *,
+        after: Moment | None = None,
+        types: str | type[Event] | Sequence[str | type[Event]] | None = None,
+        category: str | None = None,
+        stream: str | None = None,
+        name: str | None = None,
+        on_error: OnError | str = STOP,
+    ) -> Subscription:
+        """Call `handler` with each RecordedEvent after a moment, those to come included, in a thread of its own.
+
+        In the log's order, one at a time, none left out and none twice. Without `after` it begins with the first
+        event, with `after=store.position` it takes only new ones. It ends when it is unsubscribed or the store is
+        closed, at latest after the event that it is at; `store.wait_until()` first, where nothing may be left.
+
+        A subscription with a `name` keeps its checkpoint in the store, and whoever subscribes by that name again goes
+        on behind it; `after` counts only the first time, so to begin anew take a new name. Delivery is then *at least
+        once*: the checkpoint is stored after the handler ran, at most a second later and at the orderly end. So after
+        an orderly end each event has come exactly once, and after a crash those of about the last second come again.
+        A subscription of a name that is there already replaces it, as a cell that is run again means it. Without a name
+        nothing is kept, and an older one goes on beside it.
+
+        A handler that fails harms neither an append nor another subscription. `on_error` says what then:
+        `ek.STOP` (the default) ends there, and the failed event comes first when it is subscribed again;
+        `ek.Park(retries=3)` tries again, then sets the event aside and goes on; `ek.SKIP` sets it aside at once. Later
+        events of the same stream don't wait for one that is set aside. `store.parked()` shows those and
+        `retry_parked()` tries them again. An event that doesn't fit its class counts as one on which the handler fails.
+
+        The handler may append to this store. A store that was superseded by another writer ends its subscriptions; one
+        with `read_only=True` looks for new events twenty times a second, and takes subscriptions without a name.
+        """
+        asked = self.read(stream, category=category, types=types, after=after).selection
+        return self._following.subscribe(handler, asked, name=name, on_error=on_error, owner=self)
+
+    def subscriptions(self) -> list[Subscription]:
+        """The subscriptions of this store object that run or have failed."""
+        return self._following.subscriptions()
+
+    def follow(
+        self,
+        stream: str | None = None,
+        *,
+        after: Moment | None = None,
+        types: str | type[Event] | Sequence[str | type[Event]] | None = None,
+        category: str | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[RecordedEvent]:
+        """Iterate the events after a moment (by default from the first on), and wait for those to come.
+
+        It ends when the store is closed, or when no event has come for `timeout` seconds; None waits for ever, and
+        Ctrl-C breaks it off. With `read_only=True` it follows a writer in another process.
+
+        >>> import eventsourcing_kit as ek
+        >>> store = ek.EventStore()
+        >>> _ = store.append("order-7", ek.NewEvent(type="Shipped"))
+        >>> [event.type for event in store.follow(timeout=0)]
+        ['Shipped']
+        """
+        asked = self.read(stream, category=category, types=types, after=after).selection
+        return follow(self._log, asked, check_timeout(timeout), owner=self)
+
+    def wait_until(self, position: int | RecordedEvent | Receipt | None = None, *, timeout: float | None = 10) -> None:
+        """Return when this store knows a position and all its subscriptions are done with it.
+
+        By default the position is the last one; an event or a receipt stands for its own. Raises `LaggardError`, which
+        names who is behind and by how much, after `timeout` seconds (None waits for ever), and at once where a
+        subscription that is behind has failed; its exception is then the error's cause. Called by a handler, it does
+        not wait for that handler's own subscription.
+        """
+        self._log.refresh()
+        self._following.wait_until(position, timeout)
+
+    def parked(self, name: str | None = None) -> pd.DataFrame:
+        """The events on which the handlers of named subscriptions failed and that were left behind, one row each.
+
+        Columns: subscription, position, stream, type, error, attempts, policy ("park" or "skip"), parked_at.
+        """
+        self._log.refresh()
+        return self._following.parked(name)
+
     # -- this handle -------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -441,6 +534,7 @@ class EventStore:
             self._log.check_process()
         except EventSourcingError:
             return  # inherited through fork: the parent's to close
+        self._following.stop("the store was closed", for_good=True)
         answers = self._writer is None or self._writer.close()
         self._log.close(answers=answers)
         if not answers:

@@ -37,9 +37,16 @@ def from_columns(
     type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
 ) -> list[Any]:
     """The data of stored events of one shape: event objects where a class knows them, else dicts."""
-    rows = _rows(fields, columns, len(positions))
     kind = reader(type_, version)
+    plain = None if kind is None or is_upcast(kind, version) else kind.plain_objects(_named(fields, columns))
+    if plain is not None:
+        return plain
+    rows = _rows(fields, columns, len(positions))
     return rows if kind is None else _objects(kind, version, rows, positions)
+
+
+def _named(fields: list[str], columns: list[list[Any]]) -> dict[str, list[Any]]:
+    return dict(zip(fields, columns, strict=True))
 
 
 def _rows(fields: list[str], columns: list[list[Any]], count: int) -> list[Row]:

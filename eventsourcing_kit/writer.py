@@ -208,7 +208,7 @@ class Writer:
         else:
             self._placement.advance(tip)
             if placed:
-                self._log.head = placed[-1].entry
+                self._log.advance((one.entry, one.record) for one in placed)
         for request in group:
             request.done.set()
 
@@ -240,6 +240,7 @@ class Writer:
         known = isinstance(error, SupersededError)
         if known:
             self._log.superseded = True
+            self._log.bells.ring()
         else:
             self._failed = f"an earlier append failed in the storage ({error})"
         for request in group:

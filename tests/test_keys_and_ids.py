@@ -145,7 +145,8 @@ def test_an_id_carries_its_position(key: int, positions: list[int]) -> None:
     """`position_in` is the inverse, whatever key and time."""
     at = np.array(positions, dtype=np.int64)
     times = np.arange(len(positions), dtype=np.int64) * 7_777
-    made = [ids.to_uuid(row.tobytes()) for row in ids.id_bytes(key, at, times)]
+    made = list(ids.to_uuids(ids.id_bytes(key, at, times)))
+    assert made == [ids.made(key, position, us) for position, us in zip(at.tolist(), times.tolist(), strict=True)]
     assert [ids.position_in(one) for one in made] == positions
     assert all(one.version == 7 and one.variant == uuid.RFC_4122 for one in made)
     assert ids.to_text(ids.id_bytes(key, at, times)) == [str(one) for one in made]

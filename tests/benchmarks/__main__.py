@@ -209,6 +209,32 @@ def bench_moments(store: ek.EventStore, history: ek.History, count: int) -> None
         show(f"history.at(a {kind}) at that size, p95", times[int(len(times) * 0.95)], "ms", 30, most=True)
 
 
+def bench_subscription() -> None:
+    """A subscription to a full store, from its start until it has seen everything."""
+    log = frame(200_000, 1_000)
+    foreign = ek.EventStore()
+    foreign.load(log, stream="case", type="activity", recorded_at="time")
+    own = ek.EventStore()
+    for at in range(0, 200_000, 1000):
+        own.append(f"payer-{at // 1000 % 50}", [event(i) for i in range(at, at + 1000)])
+    for what, store in (("dicts, interleaved", foreign), ("event objects, commits of 1,000", own)):
+        rates = [200_000 / seconds(lambda store=store: count_events(store)) for _ in range(5)]
+        show(f"a catch-up subscription counts ({what})", statistics.median(rates), "events/s", 200_000)
+        store.close()
+
+
+def count_events(store: ek.EventStore) -> None:
+    counted = 0
+
+    def count(_event: ek.RecordedEvent) -> None:
+        nonlocal counted
+        counted += 1
+
+    with store.subscribe(count) as subscription:
+        subscription.wait_until(timeout=60)
+    assert counted == store.position
+
+
 def bench_import() -> None:
     times = [seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(5)]
     whole = [
@@ -228,6 +254,7 @@ def main() -> None:
         bench_snapshots,
         bench_batches,
         bench_load,
+        bench_subscription,
         bench_history,
     ):
         bench()
