@@ -89,7 +89,7 @@ class Log:
 
     def _store_id(self) -> uuid.UUID | None:
         raw = self.table.get(keys.META)
-        return None if raw is None else uuid.UUID(bytes=raw)
+        return None if raw is None else keys.store_id(raw)
 
     # -- moments -----------------------------------------------------------------------------------------------------
 
@@ -220,7 +220,12 @@ class Log:
     def version(self, stream: str) -> int:
         """A stream's version as of the head."""
         for commit in self.stream_commits(stream, self.head.last, backwards=True):
-            return commit.last_versions[stream]
+            if stream in commit.last_versions:
+                return commit.last_versions[stream]
+            raise StorageError(
+                f"the index of {stream!r} names a commit that holds none of its events: the store is damaged; verify() "
+                "says what else is"
+            )
         return 0
 
     def last_version(self, stream: str) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit import keys, record
 from eventsourcing_kit.batch import Batch, Stored, check_version
-from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.errors import InputError, StorageError
 from eventsourcing_kit.moment import LAST_US, aware_us
 
 if TYPE_CHECKING:
@@ -55,11 +55,25 @@ class Placement:
 
     def __init__(self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool) -> None:
         self._log, self._clock, self._seed = log, clock, seed
+        self._check_end()
         self._store_id = log.store_id or self._new_store(flush=flush)
         self._key = self._id_key()
         self.tip = Tip(log.head.last, log.head.last_us, log.head.digest)
         self._versions_complete = log.head.last == 0
         self._has_supplied = log.table.one(*keys.IDS) is not None
+
+    def _check_end(self) -> None:
+        """Refuse to write behind an end that is damaged, or of a newer format: that would bury it."""
+        row = self._log.table.one(*keys.LOG, descending=True)
+        head = self._log.head
+        if row is not None:
+            record.check_format(row[1])
+        end = (keys.log(head.first), head.digest) if head.last else None
+        if end != (None if row is None else (row[0], record.digest(row[1]))) or (head.last and not self._log.store_id):
+            raise StorageError(
+                f"the store is damaged at its end: the commit at position {head.first} is missing or not the one that "
+                "the index names; open the store with read_only=True, and verify() says what can be relied on"
+            )
 
     def _new_store(self, *, flush: bool) -> uuid.UUID:
         made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
@@ -84,7 +98,7 @@ class Placement:
         place = self._without_collision(place, submission)
         encoded = record.encode(place, drafts)
         entry = _entry(place, len(drafts), record.digest(encoded))
-        rows = _rows(entry, encoded, now)
+        rows = commit_rows(entry, encoded, now)
         if submission.has_ids:
             rows.extend(_id_rows(entry.first, drafts))
             self._has_supplied = True
@@ -146,7 +160,7 @@ def _entry(place: Place, count: int, digest: bytes) -> keys.CommitEntry:
     return keys.CommitEntry(place.first, first_us, place.first + count - 1, last_us, place.key, digest)
 
 
-def _rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
+def commit_rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
     """The rows of one commit: record, index entry, one row a stream."""
     small = len(versions) == 1 and len(encoded) <= _SMALL_RECORD
     pointer = encoded if small else keys.u64(entry.first)

@@ -31,6 +31,7 @@ T = TypeVar("T")
 SCAN_ROWS = 1000
 _OPEN_SECONDS = 10.0
 _DB = "log"
+_FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
 
 # -- driving a coroutine of the binding without an event loop ---------------------------------------------------------
@@ -298,7 +299,7 @@ class Table:
         """
         if self._open:
             self._open = False
-            with contextlib.suppress(slate.Error):
+            with contextlib.suppress(*_FAILURES):
                 _aside(lambda: _drive(self._shutdown))
 
     def _shutdown(self) -> Coroutine[Any, Any, Any]:
@@ -316,7 +317,7 @@ class Table:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         try:
             return _aside(work)
-        except slate.Error as error:
+        except _FAILURES as error:
             raise _translated(error) from error
 
 
@@ -336,7 +337,7 @@ def _open(folder: str | None, read_only: bool) -> Any:
         builder.with_settings(_settings())
     try:
         return Worker("eventsourcing-kit-open").last(lambda: _drive(builder.build)).outcome(_OPEN_SECONDS)
-    except slate.Error as error:
+    except _FAILURES as error:
         raise _translated(error) from error
     except TimeoutError:
         raise StorageError(
@@ -353,4 +354,9 @@ def _translated(error: Any) -> Exception:
                 "and EventStore(…) makes this process the writer again"
             )
         return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
+    if isinstance(error, (slate.Error.Data, binding.InternalError)):
+        return StorageError(
+            f"the storage holds damaged data ({error}); what can still be read tells verify() of the store opened with "
+            "read_only=True; restore the damaged files from a copy"
+        )
     return StorageError(f"the storage failed: {error}")
