@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.history import History
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
+    from eventsourcing_kit.report import Report
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
@@ -48,6 +49,7 @@ _LATER = {
     "Projection": "projection",
     "Read": "read",
     "Receipt": "append",
+    "Report": "report",
     "STREAM_EXISTS": "store",
     "charts": "",
     "from_frame": "store",
@@ -79,6 +81,7 @@ __all__ = [
     "Receipt",
     "RecordError",
     "RecordedEvent",
+    "Report",
     "SchemaError",
     "StorageError",
     "StoreClosedError",

@@ -47,14 +47,18 @@ class Log:
 
     def refresh(self) -> None:
         """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
-        self.check_process()
-        if self.closed:
-            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+        self.check_usable()
         if not self.read_only and (self.superseded or self.table.is_fenced()):
             self.supersede()
         if self.read_only and self.folder is not None and self._seen != local_folder.changed_ns(self.folder):
             self.table = self._open_table()  # not closed: an iteration may still read through the old one
             self.head = self._last_entry()
+
+    def check_usable(self) -> None:
+        """Raises where the store is closed, or another process's."""
+        self.check_process()
+        if self.closed:
+            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
 
     def check_process(self) -> None:
         """SlateDB's threads don't survive a fork; a call in the child would hang for ever."""

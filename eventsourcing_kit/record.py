@@ -26,8 +26,8 @@ The body is JSON with one list a column, because columns compress and decode sev
 
 A shape is an event type, its schema version and its exact field names, so an absent field and a null one stay apart.
 
-A commit has at most 4,194,304 events. A body takes at most 256 MiB, and one of more than 16 MiB is stored compressed only
-where that saves less than 99 %: neither a wrong count nor a body that unpacks without end takes all memory.
+A commit has at most 4,194,304 events. A body takes at most 256 MiB, and one of more than 16 MiB is stored compressed
+only where that saves less than 99 %: neither a wrong count nor a body that unpacks without end takes all memory.
 """
 
 from __future__ import annotations

@@ -66,13 +66,13 @@ def _check_name(name: object, version: object) -> None:
 
 def _check_shapes(shapes: list[Any], codes: list[Any] | None, count: int) -> None:
     if codes is None:
-        (one,) = shapes
-        _check_shape(*one, count)
+        ((name, version, fields, columns),) = shapes
+        _check_shape(name, version, fields, columns, count)
         return
     if len(codes) != count:
         raise ValueError("its shapes differ in number from its events")
-    for one in shapes:
-        _check_shape(*one, None)
+    for name, version, fields, columns in shapes:
+        _check_shape(name, version, fields, columns, None)
 
 
 def _check_shape(name: object, version: object, fields: list[Any], columns: list[Any], count: int | None) -> None:
@@ -83,7 +83,7 @@ def _check_shape(name: object, version: object, fields: list[Any], columns: list
         if type(field) is not str:
             raise ValueError("a field's name is no text")
     for column in columns:
-        if type(column) is not list or count is not None and len(column) != count:
+        if type(column) is not list or (count is not None and len(column) != count):
             raise ValueError("its columns differ in length from its events")
 
 

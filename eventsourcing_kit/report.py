@@ -1,4 +1,4 @@
-"""What a verification found: `Report` and its findings."""
+"""What a verification finds: `Findings` while it goes on, a `Report` at its end."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 10
+_MOST_OF_A_KIND = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,38 @@ class Report:
         partly = "" if self.is_complete else ", not all of it checked"
         end = f", ends at {self.position} with {self.digest[:12]}…" if self.ok else ""
         return f"verified: {verdict}{misfits}{partly}; {counts}{end}"
+
+
+class Findings:
+    """Collects findings, no more than some hundreds of each check, however much is damaged."""
+
+    def __init__(self) -> None:
+        self.is_complete = True
+        self._found: dict[str, list[Finding]] = {}
+
+    def is_full(self, check: str) -> bool:
+        """Whether a check has found all that is listed of it; it then may stop."""
+        if len(self._found.get(check, ())) < _MOST_OF_A_KIND:
+            return False
+        self.is_complete = False
+        return True
+
+    def damage(self, check: str, position: int, wrong: str, cure: str) -> None:
+        """Something that is not as it was written."""
+        self._add(check, Finding(position, "damage", wrong, cure))
+
+    def misfit(self, position: int, wrong: str, cure: str) -> None:
+        """A sound event that does not fit the class of its type."""
+        self._add("schema", Finding(position, "schema", wrong, cure))
+
+    def _add(self, check: str, finding: Finding) -> None:
+        if not self.is_full(check):
+            self._found.setdefault(check, []).append(finding)
+
+    def report(self, position: int, digest: str, *, commits: int, events: int, streams: int) -> Report:
+        """All of it, each kind in order of positions."""
+        misfits = self._found.pop("schema", [])
+        damage = sorted((one for found in self._found.values() for one in found), key=lambda one: one.position)
+        return Report(
+            position, digest, commits, events, streams, tuple(damage), tuple(misfits), self.is_complete
+        )  # fmt: skip

@@ -15,8 +15,8 @@ PUBLIC = [
     "ANY", "Append", "ConcurrencyError", "DuplicateIdError", "Event", "EventSourcingError", "EventStore", "GONE",
     "History", "InputError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError",
     "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent",
-    "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts", "from_frame",
-    "testing",
+    "Report", "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts",
+    "from_frame", "testing",
 ]  # fmt: skip
 
 
