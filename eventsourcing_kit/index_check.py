@@ -19,9 +19,9 @@ from eventsourcing_kit.placement import commit_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from eventsourcing_kit.log import Log
     from eventsourcing_kit.record import Commit
     from eventsourcing_kit.report import Findings
-    from eventsourcing_kit.slate import Table
 
     Row = tuple[bytes, bytes]
 
@@ -47,9 +47,10 @@ class _Sum:
 class IndexCheck:
     """Is told every commit of the log, then compares."""
 
-    def __init__(self, table: Table, found: Findings) -> None:
-        self._table, self._found = table, found
+    def __init__(self, log: Log, found: Findings) -> None:
+        self._log, self._found = log, found
         self._secret = os.urandom(32)
+        self._reported: set[bytes] = set()  # keys of rows that do not say what the log asks for
         self._expected = {kind: _Sum(self._secret) for kind in _INDEXES}
 
     def expect(self, commit: Commit, entry: keys.CommitEntry, raw: bytes) -> None:
@@ -59,13 +60,13 @@ class IndexCheck:
 
     def vouches_for(self, entry: keys.CommitEntry) -> bool:
         """Whether the index names this commit with this hash."""
-        return self._table.get(keys.commit(entry.first_us, entry.first)) == keys.commit_value(entry)
+        return self._log.table.get(keys.commit(entry.first_us, entry.first)) == keys.commit_value(entry)
 
     def check(self, last: int, version: Callable[[str], int]) -> None:
         """Compare, up to position `last`, where each stream had its `version`."""
         for kind, (name, bounds) in _INDEXES.items():
             there = _Sum(self._secret)
-            for key, value in self._table.scan(*bounds):
+            for key, value in self._log.table.scan(*bounds):
                 if _is_later(key, value, last, version):
                     self._check_row(name, key, value)
                 else:
@@ -76,22 +77,23 @@ class IndexCheck:
 
     def _check_each(self, kind: bytes, name: str, last: int) -> None:
         """Row after row: what the log asks for, then what is there."""
-        for _, raw in self._table.scan(keys.LOG[0], keys.log(last + 1), rows=16):
+        for _, raw in self._log.table.scan(keys.LOG[0], keys.log(last + 1), rows=16):
             for key, value in _wanted_if_sound(raw):
                 if key[:1] == kind:
                     self._check_wanted(name, raw, key, value)
             if self._found.is_full(name):
                 return
-        for key, value in self._table.scan(*_INDEXES[kind][1]):
+        for key, value in self._log.table.scan(*_INDEXES[kind][1]):
             self._check_row(name, key, value)
             if self._found.is_full(name):
                 return
 
     def _check_wanted(self, name: str, raw: bytes, key: bytes, value: bytes) -> None:
         """Is a row there that a commit asks for?"""
-        there = self._table.get(key)
+        there = self._log.table.get(key)
         if there is not None and _same(key, there, value, raw):
             return
+        self._reported.add(key)
         at = keys.number(value) if key[:1] == b"i" else record.decode(raw).first
         if there is None:
             self._damaged(name, at, f"the index of {name} lacks {_shown(key)}")
@@ -103,6 +105,8 @@ class IndexCheck:
 
     def _check_row(self, name: str, key: bytes, value: bytes) -> None:
         """Does the commit that a row names ask for it?"""
+        if key in self._reported:
+            return
         try:
             at = _position(key, value)
         except RecordError as error:
@@ -114,7 +118,7 @@ class IndexCheck:
     def _names(self, key: bytes, value: bytes) -> bool:
         """Whether the commit that a row names asks for it; True where that commit is damaged and may have."""
         at = min(_position(key, value), _LAST)
-        holding = self._table.one(keys.LOG[0], keys.log(at + 1), descending=True)
+        holding = self._log.table.one(keys.LOG[0], keys.log(at + 1), descending=True)
         if holding is None:
             return False
         try:

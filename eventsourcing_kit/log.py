@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit import ids, keys, local_folder, moment
+from eventsourcing_kit import end_mark, ids, keys, local_folder, moment
 from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
@@ -79,8 +79,18 @@ class Log:
     def close(self, *, answers: bool = True) -> None:
         """Safe to call twice. A storage that no longer `answers` is left alone."""
         if not self.closed and os.getpid() == self._pid and answers:
+            self.mark_end()
             self.table.close()
         self.closed = True
+
+    def marked_end(self) -> end_mark.Mark | None:
+        """Where the log ended when the folder was last closed; None where that is not known."""
+        return None if self.folder is None else end_mark.read(self.folder)
+
+    def mark_end(self) -> None:
+        """Note in a writer's folder where the log ends."""
+        if self.folder is not None and not self.read_only and not self.superseded and self.head.last:
+            end_mark.write(self.folder, end_mark.Mark(self.head.last, self.head.digest.hex()))
 
     def trouble(self) -> str:
         """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""

@@ -5,6 +5,7 @@ All four are assigned together, by one thread: whatever many threads append, no 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit import keys, record
 from eventsourcing_kit.batch import Batch, Stored, check_version
-from eventsourcing_kit.errors import InputError, StorageError
+from eventsourcing_kit.errors import InputError, RecordError, StorageError
 from eventsourcing_kit.moment import LAST_US, aware_us
 
 if TYPE_CHECKING:
@@ -65,15 +66,22 @@ class Placement:
     def _check_end(self) -> None:
         """Refuse to write behind an end that is damaged, or of a newer format: that would bury it."""
         row = self._log.table.one(*keys.LOG, descending=True)
-        head = self._log.head
+        head, mark = self._log.head, None
+        with contextlib.suppress(RecordError):  # a damaged mark is written anew
+            mark = self._log.marked_end()
         if row is not None:
             record.check_format(row[1])
         end = (keys.log(head.first), head.digest) if head.last else None
-        if end != (None if row is None else (row[0], record.digest(row[1]))) or (head.last and not self._log.store_id):
+        is_damaged = end != (None if row is None else (row[0], record.digest(row[1])))
+        if mark is not None:
+            is_damaged |= mark.position > head.last or (mark.position == head.last and mark.digest != head.digest.hex())
+        if is_damaged or (head.last and not self._log.store_id):
             raise StorageError(
-                f"the store is damaged at its end: the commit at position {head.first} is missing or not the one that "
-                "the index names; open the store with read_only=True, and verify() says what can be relied on"
+                f"the store is damaged at its end: the last commit, at position {head.first if head.last else 0}, is "
+                "not the one that the index and the note of its last closing name; open the store with read_only=True, "
+                "and verify() says what can be relied on; then restore it from a copy"
             )
+        self._log.mark_end()
 
     def _new_store(self, *, flush: bool) -> uuid.UUID:
         made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 10
-_MOST_OF_A_KIND = 200
+MOST_OF_A_CHECK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Findings:
 
     def is_full(self, check: str) -> bool:
         """Whether a check has found all that is listed of it; it then may stop."""
-        if len(self._found.get(check, ())) < _MOST_OF_A_KIND:
+        if len(self._found.get(check, ())) < MOST_OF_A_CHECK:
             return False
         self.is_complete = False
         return True

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SCAN_ROWS = 1000
 _OPEN_SECONDS = 10.0
+READ_SECONDS = 30.0  # a single fetch; damaged metadata lets the library look for a file for ever
 _DB = "log"
 _FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
@@ -101,18 +102,20 @@ class _Running:
     def is_done(self) -> bool:
         return self._waits_for is None
 
-    def result(self) -> Any:
+    def result(self, seconds: float = -1) -> Any:
+        """What it returned; raises `TimeoutError`, and drops it, where that takes longer."""
         try:
             while self._waits_for is not None:
-                self._waits_for.lock.acquire()
+                if not self._waits_for.lock.acquire(timeout=seconds):
+                    raise TimeoutError
                 self._step()
         finally:
             self._coroutine.close()
         return self._result
 
 
-def _drive(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    result: T = _Running(make()).result()
+def _drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float = -1) -> T:
+    result: T = _Running(make()).result(seconds)
     return result
 
 
@@ -308,7 +311,7 @@ class Table:
         return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._guarded(lambda: _drive(make))
+        return self._guarded(lambda: _drive(make, READ_SECONDS))
 
     def _guarded(self, work: Callable[[], T]) -> T:
         if os.getpid() != self._pid:
@@ -319,6 +322,11 @@ class Table:
             return _aside(work)
         except _FAILURES as error:
             raise _translated(error) from error
+        except TimeoutError:
+            raise StorageError(
+                f"the storage has not answered for {READ_SECONDS:.0f} s: it cannot be reached, or its files are gone "
+                "or damaged; look after it, and open the store again"
+            ) from None
 
 
 def _open(folder: str | None, read_only: bool) -> Any:

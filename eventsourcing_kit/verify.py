@@ -13,8 +13,9 @@ stands on a disk, verify a store that was opened just now. Memory is bounded: it
 
 from __future__ import annotations
 
+import contextlib
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from eventsourcing_kit.errors import InputError, RecordError, StorageError, Stor
 from eventsourcing_kit.index_check import IndexCheck, entry_of
 from eventsourcing_kit.misfits import check_payloads
 from eventsourcing_kit.record import NO_PREVIOUS, Commit
-from eventsourcing_kit.report import Findings, Report
+from eventsourcing_kit.report import MOST_OF_A_CHECK, Findings, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +38,22 @@ _UNREADABLE = "restore the damaged files from a copy; what stands before this po
 _WHOLE_STORE = 0
 
 
+class _Noted(NamedTuple):
+    """Where the log ended at another time."""
+
+    position: int
+    digest: str
+    when: str
+    is_proof: bool  # noted out of reach: then nothing up to there can be relied on where it does not fit
+
+
 def verify(log: Log, expected: object, advance: Callable[[int], object]) -> Report:
     """Walk the whole log and its index; damage is reported, never raised. `advance` is told the events as they pass."""
     noted = _checked(expected)
     found = Findings()
     walk = _Walk(log, found, noted)
     try:
-        _start(log, found)
+        walk.start()
         for key, raw in _records(log.table):
             advance(walk.take(key, raw))
         walk.end()
@@ -58,21 +68,15 @@ def verify(log: Log, expected: object, advance: Callable[[int], object]) -> Repo
     )
 
 
-def _start(log: Log, found: Findings) -> None:
-    log.refresh()
-    if log.store_id is None and log.head.last:
-        found.damage("log", _WHOLE_STORE, "the store's own id is missing", "restore the store from a copy")
-
-
-def _checked(expected: object) -> tuple[int, str] | None:
+def _checked(expected: object) -> list[_Noted]:
     if expected is None:
-        return None
+        return []
     position, digest = expected if isinstance(expected, (tuple, list)) and len(expected) == 2 else (None, None)
     text = digest.hex() if isinstance(digest, bytes) else digest
     is_text = isinstance(text, str) and len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
     if isinstance(position, bool) or not isinstance(position, int) or position < 0 or not is_text:
         raise InputError(f"expected is {expected!r}; give (report.position, report.digest) of an earlier verification")
-    return position, str(text).lower()
+    return [_Noted(position, str(text).lower(), "when its digest was noted", is_proof=True)]
 
 
 def _records(table: Table) -> Iterator[tuple[bytes, bytes]]:
@@ -89,18 +93,33 @@ def _records(table: Table) -> Iterator[tuple[bytes, bytes]]:
 class _Walk:
     """Takes the log's records in turn. What it knows of the records before: their end, digest, time and versions."""
 
-    def __init__(self, log: Log, found: Findings, noted: tuple[int, str] | None) -> None:
+    def __init__(self, log: Log, found: Findings, noted: list[_Noted]) -> None:
         self._log, self._found, self._noted = log, found, noted
-        self.index = IndexCheck(log.table, found)
+        self.index = IndexCheck(log, found)
+        self._store: uuid.UUID | None = None
         self.commits = self.events = 0
         self.next, self._is_next_known = 1, True
         self.digest = NO_PREVIOUS
-        self._is_noted = noted is None or noted == (0, NO_PREVIOUS.hex())
         self._earlier: keys.CommitEntry | None = None  # the commit before this one, where nothing is amiss between them
         self._us: int | None = None
+        self._foreign: list[tuple[int, uuid.UUID]] = []  # commits of another store: position and store
         self._versions: dict[str, int] = {}
         self._versions_before: dict[str, int] | None = None  # those that held before the log was found broken
         self._cached: Commit | None = None
+
+    def start(self) -> None:
+        """Bring the handle up to date, and read what is noted of the store as a whole."""
+        try:
+            mark = self._log.marked_end()  # before the log, which may grow meanwhile
+            self._noted += [] if mark is None else [_Noted(*mark, "when the store was last closed", is_proof=False)]
+        except RecordError as error:
+            self._found.damage(
+                "log", _WHOLE_STORE, str(error), "what the log itself says is below; closing a writer mends it"
+            )
+        self._log.refresh()
+        raw = self._log.table.get(keys.META)
+        with contextlib.suppress(RecordError):
+            self._store = None if raw is None else keys.store_id(raw)
 
     @property
     def streams(self) -> int:
@@ -138,13 +157,19 @@ class _Walk:
         return commit.count
 
     def end(self) -> None:
-        """Nothing follows: was there once more?"""
-        if self._noted is not None and not self._is_noted:
-            self._damaged(
-                self.next,
-                f"the log ends at position {self.next - 1}, and ended at {self._noted[0]} when the digest was noted: "
-                "what stood behind was cut off",
-            )
+        """Nothing follows: say what only the whole log tells."""
+        if self._store is None or (self.commits > 1 and len(self._foreign) == min(self.commits, MOST_OF_A_CHECK + 1)):
+            self._damaged(_WHOLE_STORE, f"the store's own id is {self._store}, which none of its commits has")
+        else:
+            for position, store in self._foreign:
+                self._damaged(position, f"a commit of another store, {store}; this one's id is {self._store}")
+        for position, digest, when, _ in self._noted:
+            if position >= self.next:
+                self._damaged(
+                    self.next, f"the log ends at position {self.next - 1}, and at {position} {when}: the rest is gone"
+                )
+            elif position == 0 and digest != NO_PREVIOUS.hex():
+                self._damaged(1, f"no log begins with what was its start {when}")
 
     # -- one commit and those before it ------------------------------------------------------------------------------
 
@@ -175,10 +200,8 @@ class _Walk:
             )
 
     def _check_commit(self, commit: Commit, entry: keys.CommitEntry, raw: bytes) -> None:
-        if self._log.store_id is not None and commit.store != self._log.store_id:
-            self._damaged(
-                commit.first, f"a commit of another store, {commit.store}; this one's id is {self._log.store_id}"
-            )
+        if commit.store != self._store and len(self._foreign) <= MOST_OF_A_CHECK:
+            self._foreign.append((commit.first, commit.store))
         self._check_times(commit, entry)
         self._check_versions(commit)
         self._check_ids(commit)
@@ -189,9 +212,10 @@ class _Walk:
     def _check_times(self, commit: Commit, entry: keys.CommitEntry) -> None:
         if self._us is not None and entry.first_us < self._us:
             self._damaged(commit.first, "it was recorded before the event that stands before it")
-        falls = np.flatnonzero(np.diff(commit.times) < 0) if "times" in commit.body else ()
-        if len(falls):
-            self._damaged(commit.first + int(falls[0]) + 1, "it was recorded before the event that stands before it")
+        falls = np.diff(commit.times) < 0
+        if falls.any():
+            at = commit.first + int(np.argmax(falls)) + 1
+            self._damaged(at, "it was recorded before the event that stands before it")
         self._us = entry.last_us
 
     def _check_versions(self, commit: Commit) -> None:
@@ -220,8 +244,8 @@ class _Walk:
         if commit is None:
             return False
         row = at - commit.first
-        rows_with_supplied, _ = commit.body.get("ids", ([], []))
-        return row not in rows_with_supplied and commit.id_bytes[row].tobytes() == supplied.bytes
+        supplied_rows = commit.body["ids"][0] if commit.has_supplied_ids else []
+        return row not in supplied_rows and commit.id_bytes[row].tobytes() == supplied.bytes
 
     def _holding(self, at: int) -> Commit | None:
         """The commit that holds a position; events copied from another store ask for one after the other."""
@@ -233,15 +257,11 @@ class _Walk:
         return self._cached
 
     def _check_noted(self, commit: Commit) -> None:
-        if self._noted is None or not commit.first <= self._noted[0] <= commit.last:
-            return
-        self._is_noted = True
-        if self._noted != (commit.last, self.digest.hex()):
-            self._damaged(
-                1,
-                f"up to position {self._noted[0]} the log is not the one whose digest was noted: some or all of it was "
-                "written anew",
-            )
+        for position, digest, when, is_proof in self._noted:
+            if not commit.first <= position <= commit.last or (position, digest) == (commit.last, self.digest.hex()):
+                continue
+            wrong = f"up to position {position} the log is not what it was {when}: some or all of it was written anew"
+            self._damaged(1 if is_proof else commit.first, wrong)
 
     def _damaged(self, position: int, wrong: str) -> None:
         self._found.damage("log", position, wrong, _RESTORE)
