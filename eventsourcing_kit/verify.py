@@ -142,6 +142,7 @@ class _Walk:
             self._found.damage("log", self.next, str(error), _RESTORE)
             self._break()
             self._is_next_known = False
+            self.index.excuse(raw)
             return 0
         if commit.first != position:
             self._damaged(position, f"the record at position {position} is that of position {commit.first}")
