@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.parked import SKIP, STOP, Park
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
+    from eventsourcing_kit.report import Report
     from eventsourcing_kit.schema_frames import schemas
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
     from eventsourcing_kit.subscription import Subscription
@@ -59,6 +60,7 @@ _LATER = {
     "Projection": "projection",
     "Read": "read",
     "Receipt": "append",
+    "Report": "report",
     "SKIP": "parked",
     "STOP": "parked",
     "STREAM_EXISTS": "store",
@@ -101,6 +103,7 @@ __all__ = [
     "Receipt",
     "RecordError",
     "RecordedEvent",
+    "Report",
     "SchemaError",
     "StorageError",
     "StoreClosedError",

@@ -322,7 +322,7 @@ def heading(text: str, notes: list[str]) -> alt.TitleParams:
     style: dict[str, Any] = {"anchor": "start", "fontSize": 16, "offset": 12, "color": INK}
     if notes:
         style |= {"subtitle": notes, "subtitleColor": PALE_INK, "subtitlePadding": 4}
-    return alt.TitleParams(text, **style)
+    return alt.TitleParams(data.harmless(text), **style)
 
 
 def quiet_axis(**options: Any) -> alt.Axis:

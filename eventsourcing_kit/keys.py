@@ -14,10 +14,10 @@ another's key.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
+import uuid
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import uuid
+from eventsourcing_kit.errors import RecordError
 
 META = b"m"
 COMMITS = (b"c", b"d")
@@ -27,6 +27,7 @@ STREAMS = (b"s", b"t")
 LOG = (b"z", b"{")
 _SIGN = 1 << 63
 _COMMIT = struct.Struct(">IqQ32s")
+_COMMIT_KEY = struct.Struct(">xQQ")
 _U64 = struct.Struct(">Q")
 _END = b"\x00\x01"
 
@@ -48,8 +49,11 @@ def u64(number: int) -> bytes:
 
 
 def number(value: bytes) -> int:
-    """The inverse of `u64`."""
-    return int(_U64.unpack(value)[0])
+    """The inverse of `u64`; raises `RecordError` for other bytes."""
+    try:
+        return int(_U64.unpack(value)[0])
+    except struct.error:
+        raise _damaged("a number", value) from None
 
 
 def log(position: int) -> bytes:
@@ -68,10 +72,13 @@ def commit_value(entry: CommitEntry) -> bytes:
 
 
 def commit_entry(key: bytes, value: bytes) -> CommitEntry:
-    """Key and value of a commit's index entry, read."""
-    count, last_us, id_key, digest = _COMMIT.unpack(value)
-    first = number(key[9:17])
-    return CommitEntry(first, number(key[1:9]) - _SIGN, first + count - 1, last_us, id_key, digest)
+    """Key and value of a commit's index entry, read; raises `RecordError` for other bytes."""
+    try:
+        count, last_us, id_key, digest = _COMMIT.unpack(value)
+        us, first = _COMMIT_KEY.unpack(key)
+    except struct.error:
+        raise _damaged("a commit's index entry", key) from None
+    return CommitEntry(first, us - _SIGN, first + count - 1, last_us, id_key, digest)
 
 
 def event_id(supplied: uuid.UUID) -> bytes:
@@ -96,8 +103,11 @@ def note_range(kind: str, name: str | None = None) -> tuple[bytes, bytes]:
 
 
 def note_of(key: bytes) -> tuple[str, str, int]:
-    """Kind, name and number in a note's key."""
-    kind, name = key[1:-8].split(_END)[:2]
+    """Kind, name and number in a note's key; raises `RecordError` for other bytes."""
+    kind, end, rest = key[1:-8].partition(_END)
+    name, last, more = rest.partition(_END)
+    if not end or not last or more:
+        raise _damaged("a note's key", key)
     return _read(kind), _read(name), number(key[-8:])
 
 
@@ -106,7 +116,10 @@ def _text(text: str) -> bytes:
 
 
 def _read(text: bytes) -> str:
-    return text.replace(b"\x00\xff", b"\x00").decode()
+    try:
+        return text.replace(b"\x00\xff", b"\x00").decode()
+    except UnicodeDecodeError:
+        raise _damaged("a name", text) from None
 
 
 def stream_range(name: str, after: int = 0) -> tuple[bytes, bytes]:
@@ -116,5 +129,21 @@ def stream_range(name: str, after: int = 0) -> tuple[bytes, bytes]:
 
 
 def stream_of(key: bytes) -> tuple[str, int]:
-    """Name and last version in a stream's key."""
+    """Name and last version in a stream's key; raises `RecordError` for other bytes."""
+    if key[-10:-8] != _END:
+        raise _damaged("a stream's key", key)
     return _read(key[1:-10]), number(key[-8:])
+
+
+def store_id(value: bytes) -> uuid.UUID:
+    """The store's id; raises `RecordError` for other bytes."""
+    if len(value) != 16:
+        raise _damaged("a store's id", value)
+    return uuid.UUID(bytes=value)
+
+
+def _damaged(what: str, found: bytes) -> RecordError:
+    return RecordError(
+        f"{len(found)} bytes that begin with {found[:16]!r} are not {what}: the store is damaged; "
+        "open it with read_only=True, and verify() says from which position on"
+    )

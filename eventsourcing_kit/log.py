@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit import ids, keys, local_folder, moment
+from eventsourcing_kit import end_mark, ids, keys, local_folder, moment
 from eventsourcing_kit.bell import Bells
 from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
@@ -55,9 +55,7 @@ class Log:
 
     def refresh(self) -> None:
         """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
-        self.check_process()
-        if self.closed:
-            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+        self.check_usable()
         if not self.read_only and (self.superseded or self.table.is_fenced()):
             self.supersede()
         if self.read_only and self.folder is not None:
@@ -75,6 +73,12 @@ class Log:
                 self._tail.clear()
             self.head = head
         self.bells.ring()
+
+    def check_usable(self) -> None:
+        """Raises where the store is closed, or another process's."""
+        self.check_process()
+        if self.closed:
+            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
 
     def check_process(self) -> None:
         """SlateDB's threads don't survive a fork; a call in the child would hang for ever."""
@@ -99,9 +103,19 @@ class Log:
         """Safe to call twice. A storage that no longer `answers` is left alone."""
         with self._moving:
             if not self.closed and os.getpid() == self._pid and answers:
+                self.mark_end()
                 self.table.close()
             self.closed = True
         self.bells.ring()
+
+    def marked_end(self) -> end_mark.Mark | None:
+        """Where the log ended when the folder was last closed; None where that is not known."""
+        return None if self.folder is None else end_mark.read(self.folder)
+
+    def mark_end(self) -> None:
+        """Note in a writer's folder where the log ends."""
+        if self.folder is not None and not self.read_only and not self.superseded and self.head.last:
+            end_mark.write(self.folder, end_mark.Mark(self.head.last, self.head.digest.hex()))
 
     def trouble(self) -> str:
         """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""
@@ -114,7 +128,7 @@ class Log:
 
     def _store_id(self) -> uuid.UUID | None:
         raw = self.table.get(keys.META)
-        return None if raw is None else uuid.UUID(bytes=raw)
+        return None if raw is None else keys.store_id(raw)
 
     # -- moments -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +263,12 @@ class Log:
     def version(self, stream: str) -> int:
         """A stream's version as of the head."""
         for commit in self.stream_commits(stream, self.head.last, backwards=True):
-            return commit.last_versions[stream]
+            if stream in commit.last_versions:
+                return commit.last_versions[stream]
+            raise StorageError(
+                f"the index of {stream!r} names a commit that holds none of its events: the store is damaged; verify() "
+                "says what else is"
+            )
         return 0
 
     def last_version(self, stream: str) -> int:

@@ -5,6 +5,7 @@ All four are assigned together, by one thread: whatever many threads append, no 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit import keys, record
 from eventsourcing_kit.batch import Batch, Stored, check_version
-from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.errors import InputError, RecordError, StorageError
 from eventsourcing_kit.moment import LAST_US, aware_us
 
 if TYPE_CHECKING:
@@ -56,11 +57,32 @@ class Placement:
 
     def __init__(self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool) -> None:
         self._log, self._clock, self._seed = log, clock, seed
+        self._check_end()
         self._store_id = log.store_id or self._new_store(flush=flush)
         self._key = self._id_key()
         self.tip = Tip(log.head.last, log.head.last_us, log.head.digest)
         self._versions_complete = log.head.last == 0
         self._has_supplied = log.table.one(*keys.IDS) is not None
+
+    def _check_end(self) -> None:
+        """Refuse to write behind an end that is damaged, or of a newer format: that would bury it."""
+        row = self._log.table.one(*keys.LOG, descending=True)
+        head, mark = self._log.head, None
+        with contextlib.suppress(RecordError):  # a damaged mark is written anew
+            mark = self._log.marked_end()
+        if row is not None:
+            record.check_format(row[1])
+        end = (keys.log(head.first), head.digest) if head.last else None
+        is_damaged = end != (None if row is None else (row[0], record.digest(row[1])))
+        if mark is not None:
+            is_damaged |= mark.position > head.last or (mark.position == head.last and mark.digest != head.digest.hex())
+        if is_damaged or (head.last and not self._log.store_id):
+            raise StorageError(
+                f"the store is damaged at its end: the last commit, at position {head.first if head.last else 0}, is "
+                "not the one that the index and the note of its last closing name; open the store with read_only=True, "
+                "and verify() says what can be relied on; then restore it from a copy"
+            )
+        self._log.mark_end()
 
     def _new_store(self, *, flush: bool) -> uuid.UUID:
         made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
@@ -84,7 +106,7 @@ class Placement:
         place = self._without_collision(place, submission)
         encoded = record.encode(place, rows)
         entry = _entry(place, len(rows), record.digest(encoded))
-        written = _written(entry, encoded, now)
+        written = commit_rows(entry, encoded, now)
         if submission.has_ids:
             written.extend((keys.event_id(own), keys.u64(entry.first + row)) for row, own in rows.ids.items())
             self._has_supplied = True
@@ -159,8 +181,8 @@ def _checked(batches: Sequence[Batch], before: dict[str, int]) -> dict[str, int]
     return now
 
 
-def _written(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
-    """What is written for one commit: record, index entry, one row a stream."""
+def commit_rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
+    """The rows of one commit: record, index entry, one row a stream."""
     small = len(versions) == 1 and len(encoded) <= _SMALL_RECORD
     pointer = encoded if small else keys.u64(entry.first)
     return [

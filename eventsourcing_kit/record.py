@@ -25,6 +25,9 @@ The body is JSON with one list a column, because columns compress and decode sev
     parent     optional, in a branch's first commit: [store id, position] of the fork
 
 A shape is an event type, its schema version and its exact field names, so an absent field and a null one stay apart.
+
+A commit has at most 4,194,304 events. A body takes at most 256 MiB, and one of more than 16 MiB is stored compressed
+only where that saves less than 99 %: neither a wrong count nor a body that unpacks without end takes all memory.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ import struct
 import uuid
 import zlib
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +44,8 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit import ids
-from eventsourcing_kit.errors import RecordError
+from eventsourcing_kit.errors import InputError, RecordError
+from eventsourcing_kit.record_check import MOST_EVENTS, check_body, check_codes, check_extras, check_times
 from eventsourcing_kit.rows import shared_objects
 
 if TYPE_CHECKING:
@@ -56,6 +60,13 @@ NO_PREVIOUS = bytes(32)
 _HEAD = struct.Struct(">2sBB16s32s")
 _COMPRESSED = 1
 _COMPRESS_FROM_BYTES = 256
+_BODY_BYTES = 1 << 28
+_SMALL_BODY_BYTES = 1 << 24
+_MOST_TIMES_SMALLER = 100
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError),
+    zlib.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,9 @@ class Place:
 
 
 def encode(place: Place, rows: Rows) -> bytes:
-    """The record of one commit."""
+    """The record of one commit; raises `InputError` where it is too large for one."""
+    if len(rows) > MOST_EVENTS:
+        raise InputError(f"{len(rows)} events in one append; {MOST_EVENTS} is the most, so split them over several")
     body: dict[str, Any] = {"position": place.first, "count": len(rows), "key": place.key}
     if isinstance(place.times, int):
         body["time"] = place.times
@@ -85,9 +98,13 @@ def encode(place: Place, rows: Rows) -> bytes:
         body["shape"] = rows.look_codes
     body.update(_extras(rows))
     text = to_json(body)
+    if len(text) > _BODY_BYTES:
+        raise InputError(f"one append of {len(text)} bytes; {_BODY_BYTES} is the most, so split it over several")
     flags = 0
     if len(text) >= _COMPRESS_FROM_BYTES:
-        text, flags = zlib.compress(text, 1), _COMPRESSED
+        packed = zlib.compress(text, 1)
+        if len(text) <= _most_unpacked(len(packed)):
+            text, flags = packed, _COMPRESSED
     return _HEAD.pack(b"EK", FORMAT, flags, place.store.bytes, place.previous) + text
 
 
@@ -186,7 +203,7 @@ class Commit:
 
     def _codes(self, name: str) -> Ints:
         codes = self.body.get(name)
-        return np.zeros(self.count, dtype=np.int64) if codes is None else np.array(codes, dtype=np.int64)
+        return np.zeros(self.count, dtype=np.int64) if codes is None else np.array(codes)
 
     @cached_property
     def versions(self) -> Ints:
@@ -226,9 +243,9 @@ class Commit:
     def id_bytes(self) -> npt.NDArray[np.uint8]:
         """One row of 16 bytes an event."""
         rows = ids.id_bytes(self.key, self.positions, self.times)
-        at, texts = self.body.get("ids", ([], []))
-        for i, text in zip(at, texts, strict=True):
-            rows[i] = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
+        if "ids" in self.body:
+            at, texts = self.body["ids"]
+            rows[at] = np.frombuffer(bytes.fromhex("".join(texts)), dtype=np.uint8).reshape(-1, 16)
         return rows
 
     @property
@@ -245,47 +262,62 @@ class Commit:
 
 def decode(record: bytes) -> Commit:
     """Read a record; raises `RecordError` for bytes that are none, or of a newer format."""
-    if len(record) < _HEAD.size or record[:2] != b"EK":
-        raise RecordError(f"{len(record)} bytes that begin with {record[:8]!r} are no commit of an event store")
-    _, version, flags, store, previous = _HEAD.unpack_from(record)
-    if version != FORMAT:
-        raise RecordError(
-            f"a commit in record format {version}, and this version of the kit reads {FORMAT}; update the kit"
-        )
+    flags = check_format(record)
+    _, _, _, store, previous = _HEAD.unpack_from(record)
     try:
         text = record[_HEAD.size :]
-        body = from_json(zlib.decompress(text) if flags & _COMPRESSED else text)
-        commit = Commit(uuid.UUID(bytes=store), previous, body)
+        body = from_json(_decompressed(text) if flags else text)
+        commit = Commit(_store_id(store), previous, body)
         _check(commit)
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        MemoryError,
-        zlib.error,
-    ) as error:
+    except _DAMAGE as error:
         raise RecordError(f"a damaged commit: {type(error).__name__}: {error}") from None
     return commit
 
 
+def check_format(record: bytes) -> int:
+    """The flags of a record; raises `RecordError` for bytes that are none, or of a newer format."""
+    if len(record) < _HEAD.size or record[:2] != b"EK":
+        raise RecordError(f"{len(record)} bytes that begin with {record[:8]!r} are no commit of an event store")
+    version, flags = record[2], record[3]
+    if version != FORMAT:
+        raise RecordError(
+            f"a commit in record format {version}, and this version of the kit reads {FORMAT}; update the kit"
+        )
+    if flags > _COMPRESSED:
+        raise RecordError(f"a damaged commit: its flags are {flags}, and record format {FORMAT} has none of these")
+    return flags
+
+
+_store_id = lru_cache(maxsize=16)(lambda raw: uuid.UUID(bytes=raw))  # all commits of a store have the same
+
+
+def _decompressed(text: bytes) -> bytes:
+    """The body, as long as it is no longer than a body may be."""
+    unpacking = zlib.decompressobj()
+    body = unpacking.decompress(text, _most_unpacked(len(text)))
+    if not unpacking.eof or unpacking.unused_data:
+        raise ValueError("its compressed body is cut off, too long, or followed by other bytes")
+    return body
+
+
+def _most_unpacked(size: int) -> int:
+    """How many bytes a compressed body of this size may unpack to."""
+    return min(_BODY_BYTES, max(_SMALL_BODY_BYTES, _MOST_TIMES_SMALLER * size))
+
+
 def _check(commit: Commit) -> None:
-    """The little that every reader relies on. The lists' lengths come first: a wrong count could take all memory."""
-    body, count = commit.body, commit.count
-    if count < 1:
-        raise ValueError("it has no events")
-    lists = [body[name] for name in ("times", "stream", "shape") if name in body]
-    lists += [] if "shape" in body else body["shapes"][0][3]
-    if any(len(values) != count for values in lists):
-        raise ValueError("its columns differ in length")
-    if commit.is_uniform:
-        int(body["time"])
-    elif len(commit.times) != count or len(commit.stream_codes) != count or len(commit.shape_codes) != count:
-        raise ValueError("its columns differ in length")
-    elif any(len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns):
-        raise ValueError("its shapes differ in length")
+    body, count = commit.body, commit.body["count"]
+    check_body(body)
+    if "times" in body:
+        check_times(commit.times)
+    if "stream" in body:
+        check_codes(commit.stream_codes, count, len(body["streams"]))
+    if "shape" in body:
+        check_codes(commit.shape_codes, count, len(body["shapes"]))
+        if any(len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns):
+            raise ValueError("its shapes differ in length")
+    if commit.has_extras:
+        check_extras(body, count)
 
 
 def digest(record: bytes) -> bytes:

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SCAN_ROWS = 1000
 _OPEN_SECONDS = 10.0
+READ_SECONDS = 30.0  # a single fetch; damaged metadata lets the library look for a file for ever
 _DB = "log"
 _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
+_FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
 
 # -- driving a coroutine of the binding without an event loop ---------------------------------------------------------
@@ -101,18 +103,20 @@ class _Running:
     def is_done(self) -> bool:
         return self._waits_for is None
 
-    def result(self) -> Any:
+    def result(self, seconds: float = -1) -> Any:
+        """What it returned; raises `TimeoutError`, and drops it, where that takes longer."""
         try:
             while self._waits_for is not None:
-                self._waits_for.lock.acquire()
+                if not self._waits_for.lock.acquire(timeout=seconds):
+                    raise TimeoutError
                 self._step()
         finally:
             self._coroutine.close()
         return self._result
 
 
-def _drive(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    result: T = _Running(make()).result()
+def _drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float = -1) -> T:
+    result: T = _Running(make()).result(seconds)
     return result
 
 
@@ -300,7 +304,7 @@ class Table:
         """
         if self._open:
             self._open = False
-            with contextlib.suppress(slate.Error):
+            with contextlib.suppress(*_FAILURES):
                 _aside(lambda: _drive(self._shutdown))
 
     def _shutdown(self) -> Coroutine[Any, Any, Any]:
@@ -309,7 +313,7 @@ class Table:
         return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._guarded(lambda: _drive(make))
+        return self._guarded(lambda: _drive(make, READ_SECONDS))
 
     def _guarded(self, work: Callable[[], T]) -> T:
         if os.getpid() != self._pid:
@@ -318,8 +322,13 @@ class Table:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         try:
             return _aside(work)
-        except slate.Error as error:
+        except _FAILURES as error:
             raise _translated(error) from error
+        except TimeoutError:
+            raise StorageError(
+                f"the storage has not answered for {READ_SECONDS:.0f} s: it cannot be reached, or its files are gone "
+                "or damaged; look after it, and open the store again"
+            ) from None
 
 
 def _open(folder: str | None, read_only: bool) -> Any:
@@ -338,7 +347,7 @@ def _open(folder: str | None, read_only: bool) -> Any:
         builder.with_settings(_settings())
     try:
         return Worker("eventsourcing-kit-open").last(lambda: _drive(builder.build)).outcome(_OPEN_SECONDS)
-    except slate.Error as error:
+    except _FAILURES as error:
         raise _translated(error) from error
     except TimeoutError:
         raise StorageError(
@@ -355,4 +364,9 @@ def _translated(error: Any) -> Exception:
                 "and EventStore(…) makes this process the writer again"
             )
         return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
+    if isinstance(error, (slate.Error.Data, binding.InternalError)):
+        return StorageError(
+            f"the storage holds damaged data ({error}); what can still be read tells verify() of the store opened with "
+            "read_only=True; restore the damaged files from a copy"
+        )
     return StorageError(f"the storage failed: {error}")

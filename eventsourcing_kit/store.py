@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.history import History
     from eventsourcing_kit.moment import Moment
+    from eventsourcing_kit.report import Report
     from eventsourcing_kit.rows import Draft
     from eventsourcing_kit.subscription import Subscription
 
@@ -338,6 +339,29 @@ class EventStore:
         self._log.refresh()
         with _bar(self._log.head.last, progress) as advance:
             return schema_frames.check(self._log, advance)
+
+    def verify(self, *, expected: tuple[int, str] | None = None, progress: bool | None = None) -> Report:
+        """Walk the whole log and check that nothing in it was changed or lost; the report names the first bad position.
+
+        Checked are the chain of hashes, positions, versions, times, ids, every index, and payloads against the classes
+        of their types. Damage is reported, not raised. A log that is whole may still have been written anew, or cut
+        off at its end: note a report's `position` and `digest` elsewhere, and give both as `expected` later.
+        `progress` shows a bar, as for `load`.
+
+        >>> import eventsourcing_kit as ek
+        >>> store = ek.EventStore()
+        >>> _ = store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"}))
+        >>> report = store.verify()
+        >>> report.ok, report.first_bad, report.events
+        (True, None, 1)
+        >>> store.verify(expected=(report.position, report.digest)).ok
+        True
+        """
+        from eventsourcing_kit import verify
+
+        self._log.check_usable()
+        with _bar(self._log.head.last, progress) as advance:
+            return verify.verify(self._log, expected, advance)
 
     # -- time travel -------------------------------------------------------------------------------------------------
 

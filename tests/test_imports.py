@@ -15,9 +15,9 @@ PUBLIC = [
     "ANY", "Append", "ConcurrencyError", "Decider", "DuplicateIdError", "Event", "EventSourcingError", "EventStore",
     "GONE", "Handled", "History", "InputError", "LaggardError", "MomentError", "NO_STREAM", "NewEvent",
     "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read", "ReadOnlyError",
-    "Receipt", "RecordError", "RecordedEvent", "SKIP", "STOP", "STREAM_EXISTS", "SchemaError", "StorageError",
-    "StoreClosedError", "Subscription", "SupersededError", "charts", "context", "from_frame", "schemas", "testing",
-    "upcast",
+    "Receipt", "RecordError", "RecordedEvent", "Report", "SKIP", "STOP", "STREAM_EXISTS", "SchemaError",
+    "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts", "context", "from_frame",
+    "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 
