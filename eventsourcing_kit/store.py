@@ -31,6 +31,7 @@ from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.projection import STREAM, Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
+from eventsourcing_kit.underway import underway
 from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class EventStore:
             raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InputError(f"seed is {seed!r}; give a whole number")
+        underway.check_process()  # in a forked child even the lock may be held for ever
         with _opening:
             written_through = self._make_ready()
             self._log = Log(self._path, read_only=read_only)
@@ -136,13 +138,14 @@ class EventStore:
     def append_many(self, appends: Iterable[Append]) -> list[Receipt]:
         """Store several appends as one commit, all or none; one receipt an append, in their order."""
         writer = self._writing()
-        given = _checked_appends(appends)
-        batches = [
-            Batch(one.stream, drafts(one.stream, one.events, one.metadata), check_expected(one.expected_version))
-            for one in given
-        ]
         try:
-            stored = writer.append(Submission(batches))
+            given = _checked_appends(appends)
+            submission = _submission(given)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note("the append was not stored")
+            raise
+        try:
+            stored = writer.append(submission)
         except ConcurrencyError as conflict:
             conflict.unseen = self._unseen(conflict)
             raise
@@ -398,6 +401,15 @@ def _checked_appends(appends: Iterable[Append]) -> list[Append]:
     if not given:
         raise InputError("an empty append_many; give at least one ek.Append(stream, events)")
     return given
+
+
+def _submission(appends: list[Append]) -> Submission:
+    return Submission(
+        [
+            Batch(one.stream, drafts(one.stream, one.events, one.metadata), check_expected(one.expected_version))
+            for one in appends
+        ]
+    )
 
 
 def _as_event(draft: Draft) -> NewEvent:

@@ -13,9 +13,10 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit import record, repeats
+from eventsourcing_kit import keys, record, repeats
 from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.placement import Placement
+from eventsourcing_kit.worker import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ class _Request:
 
     def __init__(self, submission: Submission | None, rows: Rows = ()) -> None:
         self.submission, self.rows = submission, rows
-        self.done = threading.Event()
+        self.done = Latch()
         self.placed: Placed | None = None
         self.stored: list[Stored] = []
         self.error: BaseException | None = None
@@ -89,18 +90,18 @@ class Writer:
 
     def _done(self, request: _Request) -> list[Stored]:
         self._check_usable()
-        self._queue.put(request)
         try:
+            self._queue.put(request)
             while not request.done.wait(_LOOK_SECONDS):
                 self._look_after(request)
+            return request.outcome()
         except KeyboardInterrupt as interrupt:
             self._after_interrupt(request, interrupt)
             raise
-        return request.outcome()
 
     def _look_after(self, request: _Request) -> None:
         """Raise where waiting on is vain."""
-        if not self._thread.is_alive() and not request.done.is_set():
+        if not self._thread.is_alive() and not request.done.is_open:
             self._check_usable()
             raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
         if self._is_stuck:
@@ -115,7 +116,7 @@ class Writer:
         request.cancelled = True
         if not request.started:
             raise StorageError(f"{why}; this append was not stored: repeat it when the storage works again")
-        if request.done.is_set():
+        if request.done.is_open:
             return
         raise OutcomeUnknownError(
             f"{why}: the append may be stored or not; when the storage works again, {_AGAIN}", request.identified()
@@ -123,11 +124,13 @@ class Writer:
 
     def _after_interrupt(self, request: _Request, interrupt: KeyboardInterrupt) -> None:
         """Ctrl-C stops the waiting, not the commit: say how it ended, as far as that is known."""
-        request.cancelled = not request.done.wait(_INTERRUPT_SECONDS)
+        with contextlib.suppress(KeyboardInterrupt):  # whoever presses it twice doesn't want to wait
+            request.done.wait(_INTERRUPT_SECONDS)
+        request.cancelled = not request.done.is_open
         if request.cancelled and not request.started:
             interrupt.add_note("the append was not stored")
             return
-        if not request.done.is_set():
+        if not request.done.is_open:
             raise OutcomeUnknownError(
                 f"interrupted before the append was acknowledged: it may be stored or not; {_AGAIN}",
                 request.identified(),
@@ -197,15 +200,15 @@ class Writer:
         rows = [row for request in group if request.error is None for row in request.rows]
         try:
             if rows:
-                self._store(rows)
+                self._bring_in(rows, placed)
         except BaseException as error:
             self._fail(group, error)
         else:
             self._placement.advance(tip)
             if placed:
-                self._log.head = placed[-1].entry
+                self._log.advance(placed[-1].entry)
         for request in group:
-            request.done.set()
+            request.done.open()
 
     def _place(self, request: _Request, tip: Tip) -> None:
         self._check_usable()
@@ -230,6 +233,26 @@ class Writer:
                 self._sync()
         finally:
             self._storing_since = None
+
+    def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
+        """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
+        try:
+            self._store(rows)
+        except SupersededError:
+            if not self._came_before(placed):
+                raise
+
+    def _came_before(self, placed: list[Placed]) -> bool:
+        """Whether the log holds what was placed: all of a group or nothing, so one commit stands for all."""
+        self._log.supersede()
+        if not placed:
+            return False
+        stored = self._log.table.get(keys.log(placed[0].entry.first))
+        if stored is None or record.digest(stored) != placed[0].entry.digest:
+            return False
+        if self._sync is not None:
+            self._sync()
+        return True
 
     def _fail(self, group: list[_Request], error: BaseException) -> None:
         known = isinstance(error, SupersededError)
