@@ -28,7 +28,8 @@ class Process:
         )  # fmt: skip
         self.output = b""
         self.errors = b""
-        self.begun = threading.Event()
+        self._heard = threading.Condition()
+        self._silent = False
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._listen, self._listen_to_errors)]
         for thread in self._threads:
             thread.start()
@@ -36,17 +37,24 @@ class Process:
     def _listen(self) -> None:
         assert self._process.stdout is not None
         while piece := self._process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
-            self.output += piece
-            self.begun.set()
-        self.begun.set()
+            with self._heard:
+                self.output += piece
+                self._heard.notify_all()
+        with self._heard:
+            self._silent = True
+            self._heard.notify_all()
 
     def _listen_to_errors(self) -> None:
         assert self._process.stderr is not None
         self.errors = self._process.stderr.read()
 
-    def wait_for_a_word(self) -> None:
-        """Return when it has said something, or ended."""
-        assert self.begun.wait(PATIENCE_SECONDS)
+    def hear(self, word: str, times: int = 1) -> None:
+        """Return when it has said it so often, or ended."""
+        sought = f'"say":"{word}"'.encode()
+        with self._heard:
+            assert self._heard.wait_for(lambda: self._silent or self.output.count(sought) >= times, PATIENCE_SECONDS), (
+                f"it said {self.output[-500:]!r}, and nothing more"
+            )
 
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -77,15 +85,21 @@ class Figures:
     said: dict[str, int] = field(default_factory=dict)
 
 
-def kill_rounds(folder: Path, *, rounds: int, seed: int, longest: float = 0.35, load: bool = True) -> Figures:
-    """Kill a writer at a random moment, look at what is left, and go on with the next."""
+def kill_rounds(folder: Path, *, rounds: int, seed: int) -> Figures:
+    """Kill a writer at a random moment, look at what is left, and go on with the next.
+
+    One in four is killed while it opens the store; the others after some acknowledgements and a random wait, since the
+    machine may be slow.
+    """
     rng, ledger, figures = random.Random(seed), Ledger(), Figures()
     for number in range(rounds):
         options = ["--threads", rng.choice([1, 1, 4, 8]), *rng.choice([["--fsync"], []])]
-        options += ["--ways", "one,load,batch"] if load and number % 5 == 4 else []
+        options += ["--ways", "one,load,batch"] if number % 5 == 4 else []
         process = Process("tests.processes.appender", folder, seed * 10_000 + number, *options)
-        process.wait_for_a_word()
-        time.sleep(rng.random() * longest + (0.5 if "--ways" in options else 0))
+        process.hear("opening")
+        if rng.random() < 0.75:
+            process.hear("ack", rng.randint(1, 100))
+        time.sleep(rng.random() * rng.choice([0.003, 0.03, 0.2]))
         process.kill()
         ledger.hear(process.output)
         assert not process.errors, process.errors.decode()
@@ -98,15 +112,16 @@ def take_turns(
 ) -> tuple[Ledger, Figures]:
     """Several processes that take over from each other, again and again; with `kill`, one of them is killed."""
     ledger, figures = Ledger(), Figures()
+    options = ["--again", "--threads", threads, "--seconds", seconds, "--pause", pause]
+    options += ["--ways", "one,expected,batch,many,ids"]
     processes = [
         Process(
-            "tests.processes.appender", folder, seed * 100 + i, "--name", "abcdefgh"[i], "--again", "--threads", threads,
-            "--seconds", seconds, "--pause", pause, "--ways", "one,expected,batch,many,ids", *(["--fsync"] if i % 2 else []),
+            "tests.processes.appender", folder, seed * 100 + i, "--name", "abcdefgh"[i], *options, *["--fsync"][i % 2 :]
         )
         for i in range(writers)
-    ]  # fmt: skip
+    ]
     if kill:
-        processes[0].wait_for_a_word()
+        processes[0].hear("opening")
         time.sleep(seconds / 2)
         processes[0].kill()
     codes = [process.wait() for process in processes]
