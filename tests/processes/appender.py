@@ -72,7 +72,7 @@ class Appender:
             raise
 
     def _facts(self, way: str) -> list[tuple[str, str | None]]:
-        sizes = {"batch": self.random.randint(2, 60), "many": 12, "ids": 4, "large": 2000, "load": 30}
+        sizes = {"batch": self.random.randint(2, 60), "many": 12, "ids": 4, "large": 500, "load": 30}
         streams = [self.random.choice(STREAMS)]
         if way in ("many", "load", "ids"):
             streams = self.random.sample(STREAMS, 3)
