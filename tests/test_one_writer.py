@@ -40,8 +40,8 @@ def test_processes_that_take_over_from_each_other_lose_nothing(folder: Path, wri
 def test_the_older_writer_learns_it_at_its_next_append_and_reads_on(folder: Path) -> None:
     """It sees the newer one's events; a read that it had begun goes on to its own end."""
     with ek.EventStore(folder, fsync=False) as older:
-        for n in range(1, 101):
-            older.append(f"a-{n % 2}", noted(n))
+        for n in range(0, 100, 2):  # of two streams each, so that reading a stream fetches the log's records
+            older.append_many([ek.Append("a-1", noted(n)), ek.Append("a-0", noted(n))])
         whole, stream, back = iter(older.read()), iter(older.read("a-1")), iter(older.read(backwards=True))
         begun = [next(whole).position, next(stream).position, next(back).position]
         take_over(folder)
