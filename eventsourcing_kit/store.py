@@ -58,7 +58,8 @@ class EventStore:
     `read_only` reads beside a writer and never makes a store. `clock` is a function that returns an aware datetime;
     `seed` makes ids reproducible. `fsync=False` acknowledges appends to a folder when the operating system has them,
     before they are on the device: faster, and a power cut may lose the newest. Opening a folder makes this store its
-    writer; an older one then reads on, but writes no more.
+    writer; an older one then reads on, but writes no more. A store does not survive a fork, nor can a forked child open
+    one; start processes with `multiprocessing.get_context("spawn")`.
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()

@@ -15,6 +15,9 @@ from pathlib import Path
 from tests.processes.campaign import kill_rounds, take_turns
 
 
+ROUNDS_A_FOLDER = 20  # each round checks the whole log, so a folder's rounds take longer and longer
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.processes", description=__doc__)
     parser.add_argument("--rounds", type=int, default=100, help="how often a writer is killed")
@@ -23,17 +26,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
     options = parser.parse_args()
     print(f"seed {options.seed}")
-    folder, start = Path(tempfile.mkdtemp(prefix="killed-")), time.monotonic()
-    print(f"killing writers of {folder}")
-    print(kill_rounds(folder, rounds=options.rounds, seed=options.seed), f"{time.monotonic() - start:.0f} s")
-    shutil.rmtree(folder)
+    for block in range(0, options.rounds, ROUNDS_A_FOLDER):
+        folder, start = Path(tempfile.mkdtemp(prefix="killed-")), time.monotonic()
+        print(f"killing writers of {folder}", flush=True)
+        rounds = min(ROUNDS_A_FOLDER, options.rounds - block)
+        figures = kill_rounds(folder, rounds=rounds, seed=options.seed + block)
+        print(figures, f"{time.monotonic() - start:.0f} s", flush=True)
+        shutil.rmtree(folder)
     for turn in range(options.turns):
         folder = Path(tempfile.mkdtemp(prefix="turns-"))
-        print(f"taking turns in {folder}")
+        print(f"taking turns in {folder}", flush=True)
         _, figures = take_turns(
             folder, writers=2 + turn % 3, seconds=options.seconds, seed=options.seed + turn, kill=turn % 2 == 1
         )
-        print(figures)
+        print(figures, flush=True)
         shutil.rmtree(folder)
 
 

@@ -104,8 +104,6 @@ def kill_rounds(folder: Path, *, rounds: int, seed: int) -> Figures:
         ledger.hear(process.output)
         assert not process.errors, process.errors.decode()
         look(folder, ledger, figures, f"{seed}-{number}", fsync=rng.random() < 0.5)
-        if number % 20 == 19:
-            print(number + 1, figures, flush=True)
     return figures
 
 
