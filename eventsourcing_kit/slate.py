@@ -395,8 +395,8 @@ def _open(folder: str | None, read_only: bool) -> Any:
     that was opened in its place, so it is closed as soon as it is open.
     """
     underway.check_process()
-    builder = _builder(folder, read_only)
-    errand = Worker("eventsourcing-kit-open").last(lambda: _drive(builder.build))
+    # The builder too is made and dropped over there: Ctrl-C during a __del__ of the binding would be swallowed.
+    errand = Worker("eventsourcing-kit-open").last(lambda: _drive(_builder(folder, read_only).build))
     try:
         return errand.outcome(_OPEN_SECONDS)
     except slate.Error as error:

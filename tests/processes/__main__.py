@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tests.processes.campaign import kill_rounds, take_turns
 
-
 ROUNDS_A_FOLDER = 20  # each round checks the whole log, so a folder's rounds take longer and longer
 
 
