@@ -86,7 +86,7 @@ class OutcomeUnknownError(EventSourcingError):
 
 
 class StoreClosedError(EventSourcingError):
-    """The store is closed, or was inherited through fork. Open it again."""
+    """The store is closed: open it again. Or the process was forked from one with an open store: spawn it instead."""
 
 
 class SupersededError(StoreClosedError):

@@ -14,6 +14,7 @@ import shutil
 import struct
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from eventsourcing_kit.errors import StorageError
 from eventsourcing_kit.worker import Worker
@@ -52,13 +53,43 @@ def is_full(folder: Path) -> bool:
         return False
 
 
-def changed_ns(folder: Path) -> tuple[int, ...]:
-    """A stamp that differs after every commit or compaction by any process."""
-    stamps = []
-    for part in ("wal", "manifest"):
-        with contextlib.suppress(OSError):
-            stamps.append(os.stat(folder / "log" / part).st_mtime_ns)
-    return tuple(stamps)
+class Seen(NamedTuple):
+    """The number of the newest file of the write-ahead log, and when the log's folder was changed."""
+
+    number: int
+    changed_ns: int
+
+
+NOTHING_SEEN = Seen(0, 0)
+
+
+def newest(folder: Path, seen: Seen) -> Seen:
+    """What there is to see now; another number than in `seen` after any commit of any process.
+
+    Each flush makes the file of the next number, so looking for that one finds what a clock would miss: two commits
+    within one tick of the filesystem's. Where it is missing and yet the folder has changed, old files were collected,
+    or the folder is another one, and a listing tells.
+    """
+    wal = folder / "log" / "wal"
+    try:
+        changed_ns = os.stat(wal).st_mtime_ns
+    except OSError:
+        return NOTHING_SEEN
+    number = seen.number
+    while number and _wal_file(wal, number + 1).exists():
+        number += 1
+    if number == 0 or (number == seen.number and changed_ns != seen.changed_ns):
+        number = last_wal_number(wal)
+    return Seen(number, changed_ns)
+
+
+def last_wal_number(wal: Path) -> int:
+    """The number of the newest file of a write-ahead log; 0 where there is none."""
+    return max((int(name[:20]) for name in os.listdir(wal) if name.endswith(".sst")), default=0)
+
+
+def _wal_file(wal: Path, number: int) -> Path:
+    return wal / f"{number:020d}.sst"
 
 
 class Sync:
@@ -70,8 +101,7 @@ class Sync:
         self._written_through = written_through
         if written_through:
             set_sync_flag(self._wal, on=False)  # these files are synced here, which is cheaper than written through
-        names = [name for name in os.listdir(self._wal) if name.endswith(".sst")]
-        self._next = 1 + max((int(name[:20]) for name in names), default=0)
+        self._next = 1 + last_wal_number(self._wal)
         self._stamps: dict[Path, int] = {}
         self._beside = Worker("eventsourcing-kit-sync")
         self._sync_others()
@@ -82,7 +112,7 @@ class Sync:
             self._sync_others()
         names = self._beside.begin(lambda: _fsync(self._wal))  # the device takes both in little more than one's time
         try:
-            while _fsync(self._wal / f"{self._next:020d}.sst"):
+            while _fsync(_wal_file(self._wal, self._next)):
                 self._next += 1
         finally:
             names.outcome()
@@ -99,9 +129,10 @@ class Sync:
                 stamp = os.stat(folder).st_mtime_ns
                 if stamp != self._stamps.get(folder):
                     since = self._stamps.get(folder, 0)
-                    for entry in os.scandir(folder):
-                        if entry.stat().st_mtime_ns >= since - 1_000_000_000:
-                            _fsync(Path(entry.path))
+                    for name in os.listdir(folder):
+                        with contextlib.suppress(FileNotFoundError):  # another process' temporary file: gone by now
+                            if os.stat(folder / name).st_mtime_ns >= since - 1_000_000_000:
+                                _fsync(folder / name)
                     _fsync(folder)
                     self._stamps[folder] = stamp
         _fsync(self._log)

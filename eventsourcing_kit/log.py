@@ -33,15 +33,17 @@ class Log:
         self.folder, self.read_only = folder, read_only
         self.policies = Policies()
         self._pid = os.getpid()
-        self._seen: tuple[int, ...] = ()
+        self._moving = threading.RLock()  # table and head move on together, and never back
+        self._seen = local_folder.NOTHING_SEEN
         self.closed = self.superseded = False
         self.bells = Bells()  # rung when the head moves on, and when it will not any more
         self._tail = Tail()
-        self._moving = threading.RLock()
         if read_only and folder is not None and not local_folder.is_store(folder):
             raise StorageError(
                 f"{str(folder)!r} holds no event store; read_only opens an existing one and never makes one"
             )
+        if folder is not None:
+            self._seen = local_folder.newest(folder, self._seen)  # before the opening, which then sees at least this
         self.table = self._open_table()
         self.head = self._last_entry()
         self.store_id = self._store_id()
@@ -49,8 +51,6 @@ class Log:
     # -- this handle -------------------------------------------------------------------------------------------------
 
     def _open_table(self) -> Table:
-        if self.folder is not None:
-            self._seen = local_folder.changed_ns(self.folder)
         return Table(None if self.folder is None else str(self.folder), read_only=self.read_only)
 
     def refresh(self) -> None:
@@ -60,18 +60,30 @@ class Log:
             self.supersede()
         if self.read_only and self.folder is not None:
             with self._moving:  # else the slower of two threads would move the head back
-                if self._seen != local_folder.changed_ns(self.folder) and not self.closed:
-                    self.table = self._open_table()  # not closed: an iteration may still read through the old one
-                    self.head = self._last_entry()
+                if not self.closed:
+                    self._follow(self.folder)
+
+    def _follow(self, folder: Path) -> None:
+        """Move on to what a writer beside has stored."""
+        newest = local_folder.newest(folder, self._seen)
+        if newest.number != self._seen.number:
+            table = self._open_table()
+            row = table.one(*keys.COMMITS, descending=True)
+            self.table = table  # the old one is not closed: an iteration may still read through it
+            self.head = EMPTY if row is None else keys.commit_entry(*row)
+        self._seen = newest
 
     def advance(self, stored: Iterable[tuple[keys.CommitEntry, bytes]]) -> None:
-        """The writer has stored commits, with these records."""
-        for head, record in stored:
-            if self.bells:
-                self._tail.add(head.first, head.last, record)
-            else:
-                self._tail.clear()
-            self.head = head
+        """The writer has stored commits, with these records; whoever took over meanwhile may be further on already."""
+        with self._moving:
+            for head, record in stored:
+                if head.last <= self.head.last:
+                    continue
+                if self.bells:
+                    self._tail.add(head.first, head.last, record)
+                else:
+                    self._tail.clear()
+                self.head = head
         self.bells.ring()
 
     def check_usable(self) -> None:
@@ -84,18 +96,19 @@ class Log:
         """SlateDB's threads don't survive a fork; a call in the child would hang for ever."""
         if os.getpid() != self._pid:
             raise StoreClosedError(
-                "this store was opened before the process forked; open it in the child, or spawn instead"
+                "this store was opened before the process forked, and does not survive that; start the child with "
+                'multiprocessing.get_context("spawn") instead, and open the store in it'
             )
 
     def supersede(self) -> None:
-        """Go on as a reader, because another writer has opened the store."""
-        self.superseded = True
+        """Go on as a reader, because another writer opens the store, or has."""
         with self._moving:
-            if not self.read_only:
-                self.table.close()
-                self.read_only = True
-                self.table = self._open_table()
+            self.superseded = True
+            if not self.read_only and self.folder is not None:
+                self._seen = local_folder.newest(self.folder, self._seen)
+                self.table.give_way()
                 self.head = self._last_entry()
+                self.read_only = True
                 self._tail.clear()
         self.bells.ring()
 

@@ -21,16 +21,24 @@ os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
 import slatedb.uniffi as slate
 from slatedb.uniffi._slatedb_uniffi import slatedb as binding
 
-from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.errors import EventSourcingError, StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.underway import underway
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
+    from eventsourcing_kit.worker import Errand
+
 T = TypeVar("T")
 SCAN_ROWS = 1000
 _OPEN_SECONDS = 10.0
 READ_SECONDS = 30.0  # a single fetch; damaged metadata lets the library look for a file for ever
+_INTERRUPT_SECONDS = 2.0
+_SUPERSEDED = (
+    "another writer opened the store, so this one writes no more; reading still works, "
+    "and EventStore(…) makes this process the writer again"
+)
 _DB = "log"
 _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
 _FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
@@ -116,7 +124,8 @@ class _Running:
 
 
 def _drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float = -1) -> T:
-    result: T = _Running(make()).result(seconds)
+    with underway:
+        result: T = _Running(make()).result(seconds)
     return result
 
 
@@ -232,16 +241,26 @@ def _options(descending: bool, ahead: int) -> Any:
 
 
 class Table:
-    """Rows of bytes, sorted by key, in memory (`folder=None`) or in a folder. Writable, or a reader's moving view."""
+    """Rows of bytes, sorted by key, in memory (`folder=None`) or in a folder. Writable, or a reader's fixed view.
+
+    What reads goes on where its database is lost under it: a writer's, because another process became the writer, or a
+    reader's, because the tables that it saw were compacted and collected. Then the newest view takes its place, which
+    holds all that the lost one held, and a scan goes on behind the last row that it gave.
+    """
 
     def __init__(self, folder: str | None, *, read_only: bool = False) -> None:
         self.read_only = read_only
+        self._folder = folder
         self._open = True
         self._pid = os.getpid()
+        self._replacing = threading.Lock()
         self._db: Any = _open(folder, read_only)
 
     def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool) -> None:
         """Store all rows or none (None removes one); with `flush`, return when they are in the object store."""
+        db = self._db
+        if self.read_only:
+            raise SupersededError(_SUPERSEDED)
         batch = slate.WriteBatch()
         for key, value in rows:
             if value is None:
@@ -249,44 +268,48 @@ class Table:
             else:
                 batch.put(key, value)
         if flush:
-            self._guarded(lambda: self._write_through(batch))
+            self._guarded(lambda: _write_through(db, batch))
         else:
-            self._call(lambda: self._db.write(batch))
-
-    def _write_through(self, batch: Any) -> None:
-        """Ask for the flush while the write is on its way, which saves a round trip in four.
-
-        The flush nearly always finds the write there; only the handle says for certain, so a flush that came too early
-        is done again.
-        """
-        write, flush = _Running(self._db.write(batch)), _Running(self._db.flush())
-        try:
-            handle = write.result()
-        finally:
-            flush.result()
-        durable = _Running(handle.await_durable())
-        if not durable.is_done:
-            _drive(self._db.flush)
-        durable.result()
+            self._guarded(lambda: _drive(lambda: db.write(batch)))
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
-        value: bytes | None = self._call(lambda: self._db.get(key))
+        db = self._db
+        try:
+            value: bytes | None = self._guarded(lambda: _drive(lambda: db.get(key), READ_SECONDS))
+        except (StorageError, StoreClosedError) as error:
+            if not self._replace(db, error):
+                raise
+            db = self._db
+            value = self._guarded(lambda: _drive(lambda: db.get(key), READ_SECONDS))
         return value
 
     def scan(
         self, start: bytes, end: bytes, *, descending: bool = False, ahead: int = 1 << 20, rows: int = SCAN_ROWS
     ) -> Iterator[tuple[bytes, bytes]]:
         """The rows from `start` up to but excluding `end`, fetched `rows` at a time."""
-        if start >= end:
-            return
-        cursor = self._call(lambda: self._db.scan_with_options(_range(start, end), _options(descending, ahead)))
-        while True:
-            batch = self._call(lambda: cursor.next_batch(rows))
+        db, cursor, goes_on = self._db, None, True
+        while start < end:
+            try:
+                cursor = cursor or self._cursor(db, start, end, _options(descending, ahead))
+                batch = self._next(cursor, rows)
+            except (StorageError, StoreClosedError) as error:
+                if not goes_on or not self._replace(db, error):
+                    raise
+                db, cursor, goes_on = self._db, None, False
+                continue
             for row in batch:
                 yield row.key, row.value
             if len(batch) < rows:
                 return
+            start, end = (start, batch[-1].key) if descending else (batch[-1].key + b"\x00", end)
+            goes_on = True
+
+    def _cursor(self, db: Any, start: bytes, end: bytes, options: Any) -> Any:
+        return self._guarded(lambda: _drive(lambda: db.scan_with_options(_range(start, end), options), READ_SECONDS))
+
+    def _next(self, cursor: Any, rows: int) -> Any:
+        return self._guarded(lambda: _drive(lambda: cursor.next_batch(rows), READ_SECONDS))
 
     def one(self, start: bytes, end: bytes, *, descending: bool = False) -> tuple[bytes, bytes] | None:
         """The first row of a scan, or None."""
@@ -294,7 +317,32 @@ class Table:
 
     def is_fenced(self) -> bool:
         """Whether another writer has opened the table, as far as this one has noticed."""
-        return self._open and not self.read_only and self._db.status().close_reason is not None
+        db = self._db
+        return self._open and not self.read_only and db.status().close_reason is not None
+
+    def give_way(self) -> None:
+        """Go on as a reader, because another writer opens the table."""
+        with self._replacing:
+            if self._open and not self.read_only:
+                self._become_reader()
+
+    def _replace(self, lost: Any, error: Exception) -> bool:
+        """Put a new reader in the place of a database that failed; False where that would not help."""
+        if os.getpid() != self._pid or not self._open:
+            return False
+        with self._replacing:
+            if self._db is lost:
+                if self._folder is None or not (self.read_only or isinstance(error, SupersededError)):
+                    return False
+                self._become_reader()
+        return True
+
+    def _become_reader(self) -> None:
+        old, was_writer = self._db, not self.read_only
+        new = _open(self._folder, read_only=True)
+        self.read_only, self._db = True, new
+        if was_writer:  # a reader is left to what still reads through it
+            _shut(old, read_only=False)
 
     def close(self) -> None:
         """Close it; quiet where another writer has closed it already.
@@ -302,22 +350,14 @@ class Table:
         Every write was flushed to the write-ahead log, so the tables are not written once more: that would double the
         bytes of a small store, and opening it from the write-ahead log takes tens of milliseconds.
         """
-        if self._open:
-            self._open = False
-            with contextlib.suppress(*_FAILURES):
-                _aside(lambda: _drive(self._shutdown))
-
-    def _shutdown(self) -> Coroutine[Any, Any, Any]:
-        if self.read_only:
-            return self._db.shutdown()  # type: ignore[no-any-return]  # untyped binding
-        return self._db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
-
-    def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._guarded(lambda: _drive(make, READ_SECONDS))
+        with self._replacing:
+            if self._open:
+                self._open = False
+                _shut(self._db, read_only=self.read_only)
 
     def _guarded(self, work: Callable[[], T]) -> T:
         if os.getpid() != self._pid:
-            raise StoreClosedError("this store was opened before the process forked; open it in the child, or spawn")
+            underway.check_process()
         if not self._open:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         try:
@@ -331,38 +371,84 @@ class Table:
             ) from None
 
 
+def _write_through(db: Any, batch: Any) -> None:
+    """Ask for the flush while the write is on its way, which saves a round trip in four.
+
+    The flush nearly always finds the write there; only the handle says for certain, so a flush that came too early is
+    done again.
+    """
+    with underway:
+        write, flush = _Running(db.write(batch)), _Running(db.flush())
+        try:
+            handle = write.result()
+        finally:
+            flush.result()
+        durable = _Running(handle.await_durable())
+        if not durable.is_done:
+            _Running(db.flush()).result()
+        durable.result()
+
+
+def _shut(db: Any, *, read_only: bool) -> None:
+    def shut() -> Coroutine[Any, Any, Any]:
+        if read_only:
+            return db.shutdown()  # type: ignore[no-any-return]  # untyped binding
+        return db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
+
+    with contextlib.suppress(*_FAILURES, StoreClosedError):
+        _aside(lambda: _drive(shut))
+
+
 def _open(folder: str | None, read_only: bool) -> Any:
-    store = _object_store(folder)
-    if read_only:
-        builder = slate.DbReaderBuilder(_DB, store)
-        builder.with_reader_mode(slate.ReaderMode.FOLLOW_LATEST())
-        builder.with_options(
-            slate.ReaderOptions(
-                manifest_poll_interval_ms=3_600_000, checkpoint_lifetime_ms=600_000, max_memtable_bytes=64 << 20,
-                skip_wal_replay=False,
-            )
-        )  # fmt: skip
-    else:
-        builder = slate.DbBuilder(_DB, store)
-        builder.with_settings(_settings())
+    """A database: a writer's, which fences older ones, or a reader's.
+
+    The storage may answer after the caller gave up, or was interrupted. A writer that opened then would fence the one
+    that was opened in its place, so it is closed as soon as it is open.
+    """
+    underway.check_process()
+    # The builder too is made and dropped over there: Ctrl-C during a __del__ of the binding would be swallowed.
+    errand = Worker("eventsourcing-kit-open").last(lambda: _drive(_builder(folder, read_only).build))
     try:
-        return Worker("eventsourcing-kit-open").last(lambda: _drive(builder.build)).outcome(_OPEN_SECONDS)
+        return errand.outcome(_OPEN_SECONDS)
     except _FAILURES as error:
         raise _translated(error) from error
     except TimeoutError:
+        _abandon(errand, read_only)
         raise StorageError(
             f"the storage did not answer within {_OPEN_SECONDS:.0f} s; "
             f"check that {folder!r} can be written and has space"
         ) from None
+    except KeyboardInterrupt:
+        with contextlib.suppress(slate.Error, TimeoutError, EventSourcingError):
+            _abandon(errand, read_only).outcome(_INTERRUPT_SECONDS)
+        raise
+
+
+def _abandon(opening: Errand, read_only: bool) -> Errand:
+    return Worker("eventsourcing-kit-open").last(lambda: _shut(opening.outcome(), read_only=read_only))
+
+
+def _builder(folder: str | None, read_only: bool) -> Any:
+    store = _object_store(folder)
+    if not read_only:
+        builder = slate.DbBuilder(_DB, store)
+        builder.with_settings(_settings())
+        return builder
+    builder = slate.DbReaderBuilder(_DB, store)
+    builder.with_reader_mode(slate.ReaderMode.FOLLOW_LATEST())
+    builder.with_options(
+        slate.ReaderOptions(
+            manifest_poll_interval_ms=3_600_000, checkpoint_lifetime_ms=600_000, max_memtable_bytes=64 << 20,
+            skip_wal_replay=False,
+        )
+    )  # fmt: skip
+    return builder
 
 
 def _translated(error: Any) -> Exception:
     if isinstance(error, slate.Error.Closed):
         if getattr(error, "reason", None) == slate.CloseReason.FENCED:
-            return SupersededError(
-                "another writer opened the store, so this one writes no more; reading still works, "
-                "and EventStore(…) makes this process the writer again"
-            )
+            return SupersededError(_SUPERSEDED)
         return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
     if isinstance(error, (slate.Error.Data, binding.InternalError)):
         return StorageError(

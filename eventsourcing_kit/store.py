@@ -37,6 +37,7 @@ from eventsourcing_kit.projection import Projection
 from eventsourcing_kit.read import Read, Selection
 from eventsourcing_kit.replay import EVERY, Steps, fold
 from eventsourcing_kit.snapshots import Snapshots
+from eventsourcing_kit.underway import underway
 from eventsourcing_kit.unknown import Policies, Policy
 from eventsourcing_kit.waiting import check_timeout
 from eventsourcing_kit.writer import Writer
@@ -71,7 +72,8 @@ class EventStore:
     `read_only` reads beside a writer and never makes a store. `clock` is a function that returns an aware datetime;
     `seed` makes ids reproducible. `fsync=False` acknowledges appends to a folder when the operating system has them,
     before they are on the device: faster, and a power cut may lose the newest. Opening a folder makes this store its
-    writer; an older one then reads on, but writes no more.
+    writer; an older one then reads on, but writes no more. A store does not survive a fork, nor can a forked child open
+    one; start processes with `multiprocessing.get_context("spawn")`.
 
     `unknown` says what reads, replays and histories do with events whose type has no class, `newer` with those of a
     newer schema version than their class: "keep" them (`data` is a dict), "skip" them (`skipped` of a read or a history
@@ -103,6 +105,7 @@ class EventStore:
             raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InputError(f"seed is {seed!r}; give a whole number")
+        underway.check_process()  # in a forked child even the lock may be held for ever
         with _opening:
             written_through = self._make_ready()
             self._log = Log(self._path, read_only=read_only)
@@ -164,14 +167,13 @@ class EventStore:
     def append_many(self, appends: Iterable[Append]) -> list[Receipt]:
         """Store several appends as one commit, all or none; one receipt an append, in their order."""
         writer = self._writing()
-        given = _checked_appends(appends)
-        batches = [
-            Batch(
-                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
-            )
-            for one in given
-        ]
-        stored = self._submit(writer, Submission.of(batches))
+        try:
+            given = _checked_appends(appends)
+            submission = _submission(given)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note("the append was not stored")
+            raise
+        stored = self._submit(writer, submission)
         return [Receipt(self._log, one.stream, placed) for one, placed in zip(given, stored, strict=True)]
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
@@ -632,6 +634,17 @@ def _checked_appends(appends: Iterable[Append]) -> list[Append]:
     if not given:
         raise InputError("an empty append_many; give at least one ek.Append(stream, events)")
     return given
+
+
+def _submission(appends: list[Append]) -> Submission:
+    return Submission.of(
+        [
+            Batch(
+                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
+            )
+            for one in appends
+        ]
+    )
 
 
 def _as_event(draft: Draft) -> NewEvent:

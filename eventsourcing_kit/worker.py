@@ -10,12 +10,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class Latch:
+    """Opened once by one thread, waited for by another.
+
+    `threading.Event` has a lock that both need for a moment; Ctrl-C at that moment leaves it locked, and the thread
+    that opens it waits for ever. Here the waiting thread holds nothing that the other one needs.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self._closed = threading.Lock()
+        self._closed.acquire()
+
+    def open(self) -> None:
+        """Let the waiting thread go on."""
+        self.is_open = True
+        self._closed.release()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Whether it was opened in time."""
+        if not self.is_open and self._closed.acquire(timeout=-1 if seconds is None else seconds):
+            self._closed.release()
+        return self.is_open
+
+
 class Errand:
     """One piece of work for another thread, and its outcome."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._work = work
-        self._done = threading.Event()
+        self._done = Latch()
         self._result: Any = None
         self._error: BaseException | None = None
 
@@ -26,7 +50,7 @@ class Errand:
         except BaseException as error:
             self._error = error
         finally:
-            self._done.set()
+            self._done.open()
 
     def outcome(self, seconds: float | None = None) -> Any:
         """What the work returned or raised; raises `TimeoutError` where that takes longer."""

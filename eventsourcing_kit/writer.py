@@ -13,9 +13,10 @@ from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit import record, repeats
+from eventsourcing_kit import keys, record, repeats
 from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.placement import Placement
+from eventsourcing_kit.worker import Latch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 10.0  # how long one flush may take until those who wait for it are told
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
+_CROWD_SECONDS = 0.005
 _AGAIN = "append .events again, which stores them at most once"
 
 
@@ -40,7 +42,7 @@ class _Request:
 
     def __init__(self, submission: Submission | None, rows: Rows = ()) -> None:
         self.submission, self.rows = submission, rows
-        self.done = threading.Event()
+        self.done = Latch()
         self.placed: Placed | None = None
         self.stored: list[Stored] = []
         self.error: BaseException | None = None
@@ -74,6 +76,8 @@ class Writer:
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
         self._storing_since: float | None = None
+        self._worth_waiting = 0.0
+        self._crowd = 1  # how many appended at the same time lately
         self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
         self._thread.start()
 
@@ -94,18 +98,18 @@ class Writer:
 
     def _done(self, request: _Request) -> list[Stored]:
         self._check_usable()
-        self._queue.put(request)
         try:
+            self._queue.put(request)
             while not request.done.wait(_LOOK_SECONDS):
                 self._look_after(request)
+            return request.outcome()
         except KeyboardInterrupt as interrupt:
             self._after_interrupt(request, interrupt)
             raise
-        return request.outcome()
 
     def _look_after(self, request: _Request) -> None:
         """Raise where waiting on is vain."""
-        if not self._thread.is_alive() and not request.done.is_set():
+        if not self._thread.is_alive() and not request.done.is_open:
             self._check_usable()
             raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
         if self._is_stuck:
@@ -120,7 +124,7 @@ class Writer:
         request.cancelled = True
         if not request.started:
             raise StorageError(f"{why}; this append was not stored: repeat it when the storage works again")
-        if request.done.is_set():
+        if request.done.is_open:
             return
         raise OutcomeUnknownError(
             f"{why}: the append may be stored or not; when the storage works again, {_AGAIN}", request.identified()
@@ -128,11 +132,13 @@ class Writer:
 
     def _after_interrupt(self, request: _Request, interrupt: KeyboardInterrupt) -> None:
         """Ctrl-C stops the waiting, not the commit: say how it ended, as far as that is known."""
-        request.cancelled = not request.done.wait(_INTERRUPT_SECONDS)
+        with contextlib.suppress(KeyboardInterrupt):  # whoever presses it twice doesn't want to wait
+            request.done.wait(_INTERRUPT_SECONDS)
+        request.cancelled = not request.done.is_open
         if request.cancelled and not request.started:
             interrupt.add_note("the append was not stored")
             return
-        if not request.done.is_set():
+        if not request.done.is_open:
             raise OutcomeUnknownError(
                 f"interrupted before the append was acknowledged: it may be stored or not; {_AGAIN}",
                 request.identified(),
@@ -178,11 +184,15 @@ class Writer:
             self._sync.close()
 
     def _group(self, first: _Request) -> tuple[list[_Request], bool]:
-        """All requests that wait now. One with ids begins a group of its own: its ids may stand in the one before."""
-        group = [first]
+        """The requests that wait now, and those that are about to: who has just been served often comes back at once.
+
+        One with ids begins a group of its own: its ids may stand in the one before.
+        """
+        group, until = [first], time.monotonic() + self._worth_waiting
         with contextlib.suppress(Empty):
             while True:
-                request = self._queue.get_nowait()
+                left = until - time.monotonic() if len(group) < self._crowd else 0.0
+                request = self._queue.get(timeout=max(left, 0.0))
                 if request is None:
                     return group, True
                 if request.submission is not None and request.submission.has_ids:
@@ -202,15 +212,16 @@ class Writer:
         rows = [row for request in group if request.error is None for row in request.rows]
         try:
             if rows:
-                self._store(rows)
+                self._bring_in(rows, placed)
         except BaseException as error:
             self._fail(group, error)
         else:
             self._placement.advance(tip)
             if placed:
                 self._log.advance((one.entry, one.record) for one in placed)
+        self._crowd = len(group) + self._queue.qsize()
         for request in group:
-            request.done.set()
+            request.done.open()
 
     def _place(self, request: _Request, tip: Tip) -> None:
         self._check_usable()
@@ -234,7 +245,29 @@ class Writer:
             if self._sync is not None:
                 self._sync()
         finally:
+            if self._sync is not None:  # half of what the device takes: sharing one trip to it saves a whole one
+                self._worth_waiting = min((time.monotonic() - self._storing_since) / 2, _CROWD_SECONDS)
             self._storing_since = None
+
+    def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
+        """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
+        try:
+            self._store(rows)
+        except SupersededError:
+            if not self._came_before(placed):
+                raise
+
+    def _came_before(self, placed: list[Placed]) -> bool:
+        """Whether the log holds what was placed: all of a group or nothing, so one commit stands for all."""
+        self._log.supersede()
+        if not placed:
+            return False
+        stored = self._log.table.get(keys.log(placed[0].entry.first))
+        if stored is None or record.digest(stored) != placed[0].entry.digest:
+            return False
+        if self._sync is not None:
+            self._sync()
+        return True
 
     def _fail(self, group: list[_Request], error: BaseException) -> None:
         known = isinstance(error, SupersededError)

@@ -15,8 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +108,38 @@ def bench_single_appends() -> None:
             )
         else:
             show("append one event, flushed to the operating system", rate, "events/s", 1500)
+
+
+def appends_by_threads(threads: int, each: int) -> tuple[float, list[float]]:
+    """Events a second when so many threads append single events to one folder, and every append's milliseconds."""
+    store, _path = folder_store(fsync=True)
+    begin = threading.Barrier(threads + 1)
+
+    def work(thread: int) -> list[float]:
+        begin.wait()
+        return [1000 * seconds(lambda i=i: store.append(f"payer-{thread}", event(i))) for i in range(each)]
+
+    with store, ThreadPoolExecutor(threads) as pool:
+        working = [pool.submit(work, thread) for thread in range(threads)]
+        begin.wait()
+        taken = seconds(lambda: [one.result() for one in working])
+    return threads * each / taken, [ms for one in working for ms in one.result()]
+
+
+def bench_threads() -> None:
+    """Interleaved, since a disk's and a shared machine's speed drift; medians of five rounds."""
+    found: dict[int, list[tuple[float, float]]] = {1: [], 8: [], 32: []}
+    for _ in range(5):
+        for threads, figures in found.items():
+            rate, ms = appends_by_threads(threads, 1600 // threads)
+            figures.append((rate, sorted(ms)[int(len(ms) * 0.99)]))
+    rates = {threads: statistics.median(rate for rate, _ in figures) for threads, figures in found.items()}
+    worst = {threads: statistics.median(p99 for _, p99 in figures) for threads, figures in found.items()}
+    show("append one event, on the device, one thread", rates[1], "events/s", disk_fsyncs_a_second() / 2)
+    show("… eight threads (goal: three times one thread's)", rates[8], "events/s", 3 * rates[1])
+    show("… eight threads, an append's p99 (goal: eight in turn)", worst[8], "ms", 8 * worst[1], most=True)
+    show("… thirty-two threads (goal: eight threads')", rates[32], "events/s", rates[8])
+    show("… thirty-two threads, an append's p99 (goal: as many in turn)", worst[32], "ms", 32 * worst[1], most=True)
 
 
 def bench_batches() -> None:
@@ -250,6 +284,7 @@ def main() -> None:
     for bench in (
         bench_import,
         bench_single_appends,
+        bench_threads,
         bench_handle,
         bench_snapshots,
         bench_batches,

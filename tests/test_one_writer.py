@@ -1,0 +1,132 @@
+"""One writer a folder: whoever opened it last. Nothing that either was told is lost, and the older one reads on."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eventsourcing_kit as ek
+from eventsourcing_kit.slate import Table
+from tests.processes.campaign import Process, take_turns
+
+SEED = int(os.environ.get("ATTACK_SEED", "1"))
+
+
+def noted(n: int = 0) -> ek.NewEvent:
+    return ek.NewEvent(type="Noted", data={"n": n})
+
+
+def take_over(folder: Path) -> None:
+    """Another process opens the folder and appends two events to the stream `other`."""
+    process = Process("tests.processes.take_over", folder)
+    assert (process.wait(), process.errors) == (0, b"")
+
+
+@pytest.mark.parametrize("writers", [2, 3])
+def test_processes_that_take_over_from_each_other_lose_nothing(folder: Path, writers: int) -> None:
+    """Each opens, appends from two threads until it is superseded, and opens again; one of three is killed."""
+    ledger, figures = take_turns(folder, writers=writers, seconds=2.5, seed=SEED, pause=0.3, kill=writers == 3)
+    errors = {told.error for told in ledger.told.values() if told.error}
+    assert errors <= {"SupersededError"}
+    assert figures.acknowledged > 0
+    assert ledger.said["opened"] >= writers - 1
+
+
+def test_the_older_writer_learns_it_at_its_next_append_and_reads_on(folder: Path) -> None:
+    """It sees the newer one's events; a read that it had begun goes on to its own end."""
+    with ek.EventStore(folder, fsync=False) as older:
+        for n in range(0, 100, 2):  # of two streams each, so that reading a stream fetches the log's records
+            older.append_many([ek.Append("a-1", noted(n)), ek.Append("a-0", noted(n))])
+        whole, stream, back = iter(older.read()), iter(older.read("a-1")), iter(older.read(backwards=True))
+        begun = [next(whole).position, next(stream).position, next(back).position]
+        take_over(folder)
+        with pytest.raises(ek.SupersededError, match="another writer opened the store"):
+            older.append("a-1", noted(-1))
+        assert begun == [1, 1, 100]
+        assert [event.position for event in whole] == list(range(2, 101))
+        assert [event.position for event in stream] == list(range(3, 100, 2))
+        assert [event.position for event in back] == list(range(99, 0, -1))
+        assert (older.position, older.version("other")) == (102, 2)
+        assert [event.position for event in older.read(after=100)] == [101, 102]
+
+
+def test_threads_that_read_through_the_older_writer_notice_nothing(folder: Path) -> None:
+    """However many of them meet the takeover at once; what each sees only grows."""
+    over = threading.Event()
+    with ek.EventStore(folder, fsync=False) as older:
+        older.append_many([ek.Append(f"a-{n % 5}", noted(n)) for n in range(300)])
+
+        def read(worker: int) -> int:
+            seen = rounds = 0
+            while not over.is_set() or not rounds or seen < 302:
+                events = list(older.read(backwards=worker % 2 == 1))[:: 1 if worker % 2 == 0 else -1]
+                assert [event.position for event in events] == list(range(1, len(events) + 1))
+                assert len(events) >= seen
+                assert older.version("a-1") == 60
+                seen, rounds = len(events), rounds + 1
+                if over.is_set() and seen < 302:
+                    with pytest.raises(ek.SupersededError):
+                        older.append("a-1", noted())
+            return seen
+
+        with ThreadPoolExecutor(4) as pool:
+            readers = [pool.submit(read, worker) for worker in range(4)]
+            try:
+                take_over(folder)
+            finally:
+                over.set()
+            assert [reader.result() for reader in readers] == [302] * 4
+
+
+@pytest.mark.parametrize("came_first", [True, False])
+def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, came_first: bool
+) -> None:
+    """The storage says no more than that another writer came; the log says who came first."""
+    with ek.EventStore(folder, fsync=False) as older:
+        older.append("a", noted(1))
+        write = Table.write
+
+        def overtaken(table: Table, rows: Any, *, flush: bool) -> None:
+            monkeypatch.undo()
+            if came_first:
+                write(table, rows, flush=flush)
+            take_over(folder)
+            raise ek.SupersededError("another writer opened the store")
+
+        monkeypatch.setattr(Table, "write", overtaken)
+        if came_first:
+            assert older.append("a", noted(2)).position == 2
+        else:
+            with pytest.raises(ek.SupersededError):
+                older.append("a", noted(2))
+        assert [event.data["n"] for event in older.read("a")] == ([1, 2] if came_first else [1])
+        with pytest.raises(ek.SupersededError):
+            older.append("a", noted(3))
+
+
+@pytest.mark.parametrize("threads", [8, 32])
+def test_every_threads_appends_land_in_its_own_order(folder: Path, threads: int) -> None:
+    """None is lost, none comes twice, and no thread is kept waiting until the others are through."""
+    each = 30
+    begin = threading.Barrier(threads)
+    with ek.EventStore(folder, fsync=False) as store:
+
+        def work(thread: int) -> list[int]:
+            begin.wait(60)
+            return [store.append(f"shared-{n % 3}", noted(thread * each + n)).position for n in range(each)]
+
+        with ThreadPoolExecutor(threads) as pool:
+            positions = list(pool.map(work, range(threads)))
+        log = [event.data["n"] for event in store.read()]
+    assert sorted(p for own in positions for p in own) == list(range(1, threads * each + 1))
+    for thread, own in enumerate(positions):
+        assert own == sorted(own)
+        assert [log[p - 1] for p in own] == list(range(thread * each, (thread + 1) * each))
+    firsts_end, lasts_begin = max(own[0] for own in positions), max(own[-1] for own in positions) - threads * each // 2
+    assert firsts_end <= lasts_begin, "some thread's first append waited for half of all others"
