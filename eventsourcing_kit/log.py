@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit import ids, keys, local_folder, moment
-from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
+from eventsourcing_kit import damage, ids, keys, local_folder, moment
+from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
 
@@ -25,8 +25,8 @@ _ROWS_A_FETCH_OF_STREAM = 64
 class Log:
     """What is stored in memory (`folder=None`) or in a folder, as of `head`, the last commit that this reader knows."""
 
-    def __init__(self, folder: Path | None, *, read_only: bool) -> None:
-        self.folder, self.read_only = folder, read_only
+    def __init__(self, folder: Path | None, *, read_only: bool, collects: bool = True) -> None:
+        self.folder, self.read_only, self._collects = folder, read_only, collects
         self._pid = os.getpid()
         self._seen: tuple[int, ...] = ()
         self.closed = self.superseded = False
@@ -34,7 +34,7 @@ class Log:
             raise StorageError(
                 f"{str(folder)!r} holds no event store; read_only opens an existing one and never makes one"
             )
-        self.table = self._open_table()
+        self.table = self._open_table() if folder is None else self._open_checked(folder)
         self.head = self._last_entry()
         self.store_id = self._store_id()
 
@@ -43,7 +43,25 @@ class Log:
     def _open_table(self) -> Table:
         if self.folder is not None:
             self._seen = local_folder.changed_ns(self.folder)
-        return Table(None if self.folder is None else str(self.folder), read_only=self.read_only)
+        folder = None if self.folder is None else str(self.folder)
+        return Table(folder, read_only=self.read_only, collects=self._collects)
+
+    def _open_checked(self, folder: Path) -> Table:
+        """Open it where nothing is missing; the errors name the damaged files."""
+        expected = damage.check(folder)
+        try:
+            self.table = self._open_table()
+            damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
+        except (StorageError, SupersededError) as failure:
+            if hasattr(self, "table"):
+                self.table.close()
+                raise
+            raise damage.explained(folder, failure) from failure
+        return self.table
+
+    def _ends_at(self, position: int) -> bool:
+        row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
+        return row is not None and decode(row[1]).last == position
 
     def refresh(self) -> None:
         """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
@@ -183,6 +201,7 @@ class Log:
         if after >= upto:
             return
         first = self.commit_of(after + 1).first
+        end = first if backwards else upto + 1
         rows = self.table.scan(keys.log(first), keys.log(upto + 1), descending=backwards, rows=_ROWS_A_FETCH)
         expected = None
         for _, record in rows:
@@ -192,15 +211,24 @@ class Log:
                 raise StorageError(f"the log has a hole at position {min(at, expected)}; it is damaged")
             expected = commit.first if backwards else commit.last + 1
             yield commit
+        if expected is None or (expected != end if backwards else expected < end):
+            raise StorageError(f"the log has a hole at position {end if expected is None else expected}; it is damaged")
 
     def stream_commits(self, stream: str, upto: int, *, after: int = 0, backwards: bool = False) -> Iterator[Commit]:
         """The commits up to position `upto` that hold versions of a stream above `after`."""
         rows = self.table.scan(
             *keys.stream_range(stream, after), descending=backwards, rows=_ROWS_A_FETCH_OF_STREAM, ahead=1 << 14
         )
-        for _, value in rows:
+        expected = None if backwards or after else 1
+        for key, value in rows:
             commit = self._pointed(value, upto)
             if commit is not None:
+                first = next(version for name, version in commit.body["streams"] if name == stream)
+                last = keys.stream_of(key)[1]
+                at = last + 1 if backwards else first
+                if expected is not None and at != expected:
+                    raise StorageError(f"stream {stream!r} has a hole at version {min(at, expected)}; it is damaged")
+                expected = first if backwards else last + 1
                 yield commit
             elif not backwards:
                 return

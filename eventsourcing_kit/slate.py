@@ -193,9 +193,12 @@ _copy_bytes_at_once()
 # -- the table --------------------------------------------------------------------------------------------------------
 
 
-def _settings() -> Any:
+def _settings(collects: bool = True) -> Any:
     settings = slate.Settings.default()
     settings.set("flush_interval", "null")  # the log flushes each commit itself: nothing is flushed behind its back
+    if not collects:
+        settings.set("garbage_collector_options", "null")
+        return settings
     # Each WAL file takes a disk block until it is collected; SlateDB's own ten minutes would keep 60,000 of them.
     settings.set("garbage_collector_options.wal_options.interval", json.dumps("60s"))
     settings.set("garbage_collector_options.wal_options.min_age", json.dumps("60s"))
@@ -226,13 +229,18 @@ def _options(descending: bool, ahead: int) -> Any:
 
 
 class Table:
-    """Rows of bytes, sorted by key, in memory (`folder=None`) or in a folder. Writable, or a reader's moving view."""
+    """Rows of bytes, sorted by key, in memory (`folder=None`) or in a folder. Writable, or a reader's moving view.
 
-    def __init__(self, folder: str | None, *, read_only: bool = False) -> None:
+    Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
+    """
+
+    def __init__(
+        self, folder: str | None, *, read_only: bool = False, collects: bool = True, with_wal: bool = True
+    ) -> None:
         self.read_only = read_only
         self._open = True
         self._pid = os.getpid()
-        self._db: Any = _open(folder, read_only)
+        self._db: Any = _open(folder, read_only, collects, with_wal)
 
     def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool) -> None:
         """Store all rows or none (None removes one); with `flush`, return when they are in the object store."""
@@ -320,7 +328,7 @@ class Table:
             raise _translated(error) from error
 
 
-def _open(folder: str | None, read_only: bool) -> Any:
+def _open(folder: str | None, read_only: bool, collects: bool, with_wal: bool) -> Any:
     store = _object_store(folder)
     if read_only:
         builder = slate.DbReaderBuilder(_DB, store)
@@ -328,16 +336,18 @@ def _open(folder: str | None, read_only: bool) -> Any:
         builder.with_options(
             slate.ReaderOptions(
                 manifest_poll_interval_ms=3_600_000, checkpoint_lifetime_ms=600_000, max_memtable_bytes=64 << 20,
-                skip_wal_replay=False,
+                skip_wal_replay=not with_wal,
             )
         )  # fmt: skip
     else:
         builder = slate.DbBuilder(_DB, store)
-        builder.with_settings(_settings())
+        builder.with_settings(_settings(collects))
     try:
         return Worker("eventsourcing-kit-open").last(lambda: _drive(builder.build)).outcome(_OPEN_SECONDS)
     except slate.Error as error:
         raise _translated(error) from error
+    except slate.InternalError as error:
+        raise StorageError(f"the storage failed: {error}") from error
     except TimeoutError:
         raise StorageError(
             f"the storage did not answer within {_OPEN_SECONDS:.0f} s; "
@@ -354,3 +364,55 @@ def _translated(error: Any) -> Exception:
             )
         return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
     return StorageError(f"the storage failed: {error}")
+
+
+# -- a folder's files, each read on its own ---------------------------------------------------------------------------
+
+
+def replay_after(folder: str, manifest: int | None = None) -> int:
+    """The last write-ahead file whose rows the tables of a manifest hold; of the newest by default."""
+    found = _manifest(folder, manifest)
+    others = [_manifest(folder, held.manifest_id) for held in found.checkpoints]
+    return int(min(one.replay_after_wal_id for one in (found, *others)))
+
+
+def tables_of(folder: str) -> list[str]:
+    """The names of the tables that the newest manifest refers to."""
+    found = _manifest(folder, None)
+    runs = [found.compacted, *(segment.compacted for segment in found.segments)]
+    views = [*found.l0, *(view for segment in found.segments for view in segment.l0)]
+    views += [view for of in runs for run in of for view in run.sst_views]
+    return [view.sst.id.value for view in views]
+
+
+def check_compactions(folder: str) -> None:
+    """Raise where the newest notes on compactions cannot be read."""
+    _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_compactions(None))
+
+
+def wal_rows(folder: str, number: int) -> list[tuple[bytes, bytes]]:
+    """The rows of one write-ahead file. An empty one has none; raises where the file is missing or damaged."""
+
+    async def rows() -> Any:
+        iterator = await slate.SlateDbWalReader(_DB, _object_store(folder)).iterator(number)
+        return await iterator.next()
+
+    found = _read_alone(rows)
+    return [(row.key, row.value) for row in found.rows if row.value is not None]
+
+
+def _manifest(folder: str, number: int | None) -> Any:
+    found = _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_manifest(number))
+    if found is None:
+        raise StorageError("the storage failed: there is no manifest")
+    return found
+
+
+def _read_alone(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    try:
+        result: T = Worker("eventsourcing-kit-read").last(lambda: _drive(make)).outcome(_OPEN_SECONDS)
+    except (slate.Error, slate.InternalError) as error:
+        raise StorageError(f"the storage failed: {error}") from error
+    except TimeoutError:
+        raise StorageError(f"the storage did not answer within {_OPEN_SECONDS:.0f} s") from None
+    return result

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit import local_folder, schema
+from eventsourcing_kit import local_folder, repair, schema
 from eventsourcing_kit.append import Append, Receipt
 from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.draft import Events, drafts
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from eventsourcing_kit.history import History
+    from eventsourcing_kit.marker import Marker
     from eventsourcing_kit.moment import Moment
     from eventsourcing_kit.record import Draft
 
@@ -83,9 +84,10 @@ class EventStore:
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InputError(f"seed is {seed!r}; give a whole number")
         with _opening:
-            written_through = self._make_ready()
-            self._log = Log(self._path, read_only=read_only)
-            sync = self._sync(written_through)
+            ready = self._make_ready()
+            collects = ready is None or ready.manifest is None or ready.written_through
+            self._log = Log(self._path, read_only=read_only, collects=collects)
+            sync = self._sync(ready)
             self._writer = None
             if not read_only:
                 flush = self._path is not None  # in memory there is nothing that a flush would make safer
@@ -95,20 +97,28 @@ class EventStore:
                 _writers[self._path] = self
             _open.add(self)
 
-    def _make_ready(self) -> bool:
-        """Make the folder, and hand over quietly from an older writer of this process."""
+    def _make_ready(self) -> Marker | None:
+        """Make the folder, mend it after a power cut, and hand over quietly from an older writer of this process."""
         if self._path is None or self._read_only:
-            return False
+            return None
         local_folder.prepare(self._path)
         older = _writers.get(self._path)
         if older is not None:
             older._hand_over()
-        return self._fsync and local_folder.set_sync_flag(self._path, on=True)
+        return repair.make_ready(self._path, fsync=self._fsync)
 
-    def _sync(self, written_through: bool) -> local_folder.Sync | None:
-        if self._path is None or self._read_only or not self._fsync:
+    def _sync(self, ready: Marker | None) -> local_folder.Sync | None:
+        if self._path is None or ready is None:
             return None
-        return local_folder.Sync(self._path, written_through=written_through)
+        if not self._fsync:
+            repair.note_fences(self._path, ready)
+            return None
+        log = self._log
+        try:
+            return local_folder.Sync(self._path, ready, position=lambda: log.head.last)
+        except (EventSourcingError, OSError):
+            log.close()
+            raise
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.closed:
