@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import (
     ConcurrencyError,
+    DamagedError,
     DuplicateIdError,
     EventSourcingError,
     InputError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.history import History
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
-    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
+    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame, rescue
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
@@ -51,6 +52,7 @@ _LATER = {
     "STREAM_EXISTS": "store",
     "charts": "",
     "from_frame": "store",
+    "rescue": "store",
     "testing": "",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "STREAM_EXISTS",
     "Append",
     "ConcurrencyError",
+    "DamagedError",
     "DuplicateIdError",
     "Event",
     "EventSourcingError",
@@ -85,6 +88,7 @@ __all__ = [
     "SupersededError",
     "charts",
     "from_frame",
+    "rescue",
     "testing",
 ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventsourcing_kit import local_folder, marker, slate, wal
-from eventsourcing_kit.errors import StorageError
+from eventsourcing_kit.errors import DamagedError, StorageError
 from eventsourcing_kit.marker import Marker
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _NAMED = 3
 _LOOKS = 3
+_NOTES = "log/compactions"
 
 
 class Damage(NamedTuple):
@@ -26,20 +27,25 @@ class Damage(NamedTuple):
     what: str
 
 
-def error(folder: Path, found: list[Damage]) -> StorageError:
+def error(folder: Path, found: list[Damage]) -> DamagedError:
     """The error that names damaged files and says what to do."""
     named = "; ".join(f"{one.file} {one.what}" for one in found[:_NAMED])
     more = f"; and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return StorageError(
-        f"the store in {str(folder)!r} is damaged: {named}{more}. Bring the folder back from a copy, or save every "
-        f"event before the damage with ek.rescue({str(folder)!r}, into='another folder'); rescue changes nothing here"
-    )
+    message = f"the store in {str(folder)!r} is damaged: {named}{more}. "
+    if all(one.file.startswith(_NOTES) for one in found):
+        message += f"Such files hold no events: move the folder {_NOTES} away, and open the store again"
+    else:
+        message += (
+            "Bring the folder back from a copy, or save every event before the damage with "
+            f"ek.rescue({str(folder)!r}, into='a new folder'); that changes nothing here"
+        )
+    return DamagedError(message, str(folder), [one.file for one in found])
 
 
 class Expected(NamedTuple):
-    """What shows only when the store is open: positions that a commit must end at, and how far the log reached."""
+    """What shows only when the store is open: where a commit must end before an empty file; how far the log reached."""
 
-    ends: list[int]
+    ends: list[tuple[int, str]]
     position: int
 
 
@@ -54,8 +60,9 @@ def check(folder: Path) -> Expected:
         return Expected([], safe.position)
     found, after = _manifests(folder, safe), 0
     for _ in range(0 if found else _LOOKS):
-        after = _replay_after(folder)
-        found = _names(folder, after)
+        newest = _newest(folder)
+        after = newest.replay_after
+        found = [*_tables(folder, newest, read=False), *_names(folder, after)]
         if not found:
             break  # else look again: a writer in another process may have moved on in between
     if found:
@@ -68,9 +75,9 @@ def check(folder: Path) -> Expected:
 
 def check_log(folder: Path, expected: Expected, last: int, ends: Callable[[int], bool]) -> None:
     """The rest of the check, when the store is open; `ends` tells whether a commit ends at a position."""
-    for position in expected.ends:
+    for position, file in expected.ends:
         if not ends(position):
-            raise error(folder, [Damage("log/wal", f"lacks the commit that ends at position {position}")])
+            raise error(folder, [Damage(file, f"is empty, and the log lacks position {position}")])
     if last < expected.position:
         lost = f"has lost its end: the log stops at position {last}, and it reached {expected.position}"
         raise error(folder, [Damage("log/wal", lost)])
@@ -78,10 +85,12 @@ def check_log(folder: Path, expected: Expected, last: int, ends: Callable[[int],
 
 def explained(folder: Path, failure: Exception) -> Exception:
     """The failure of an opening, with the files to blame where such are found."""
-    if not local_folder.is_store(folder):
-        return failure
-    found = everything(folder)
-    return error(folder, found) if found else failure
+    found = everything(folder) if local_folder.is_store(folder) else []
+    if found:
+        return error(folder, found)
+    if isinstance(failure, TimeoutError):
+        return StorageError(f"the storage in {str(folder)!r} does not answer, and no file there is found damaged")
+    return failure
 
 
 def everything(folder: Path) -> list[Damage]:
@@ -89,8 +98,9 @@ def everything(folder: Path) -> list[Damage]:
     found = [*_manifests(folder, marker.read(folder) or Marker()), *_compactions(folder)]
     after = 0
     with contextlib.suppress(StorageError):
-        after = slate.replay_after(str(folder))
-        found += _tables(folder)
+        newest = _newest(folder)
+        after = newest.replay_after
+        found += _tables(folder, newest, read=True)
     return [*found, *_names(folder, after), *_unreadable(folder, after)]
 
 
@@ -121,10 +131,10 @@ def _manifests(folder: Path, safe: Marker) -> list[Damage]:
     if newest == 0:
         return [Damage("log/manifest", "holds no manifest")] if any(wal.sizes(folder).values()) else []
     try:
-        slate.replay_after(str(folder))
+        slate.manifest(str(folder))
     except StorageError as failure:
         empty = (folder / _manifest(newest)).stat().st_size == 0
-        return [Damage(_manifest(newest), "is empty" if empty else f"cannot be read ({_reason(failure)})")]
+        return [Damage(_manifest(newest), "is empty" if empty else _reason(failure))]
     return []
 
 
@@ -132,8 +142,9 @@ def _manifest(number: int) -> str:
     return f"log/manifest/{number:020d}.manifest"
 
 
-def _replay_after(folder: Path) -> int:
-    return slate.replay_after(str(folder)) if local_folder.newest_manifest(folder) else 0
+def _newest(folder: Path) -> slate.Manifest:
+    none = slate.Manifest(0, [], [])
+    return slate.manifest(str(folder)) if local_folder.newest_manifest(folder) else none
 
 
 def _compactions(folder: Path) -> list[Damage]:
@@ -142,7 +153,7 @@ def _compactions(folder: Path) -> list[Damage]:
         if ids:
             slate.check_compactions(str(folder))
     except StorageError as failure:
-        return [Damage(f"log/compactions/{ids[-1]:020d}.compactions", f"cannot be read ({_reason(failure)})")]
+        return [Damage(f"log/compactions/{ids[-1]:020d}.compactions", _reason(failure))]
     return []
 
 
@@ -151,10 +162,16 @@ def _names(folder: Path, after: int) -> list[Damage]:
     sizes = wal.sizes(folder)
     needed = [number for number in sizes if number > after]
     missing = [number for number in range(after + 1, max(needed, default=0)) if number not in sizes]
-    short = [number for number in needed if 0 < sizes[number] < wal.SMALLEST_BYTES]
+    cut_off = [number for number in sorted(needed) if sizes[number] and _is_cut_off(folder, number)]
     return [Damage(_wal(number), "is missing") for number in missing] + [
-        Damage(_wal(number), f"is cut off after {sizes[number]} bytes") for number in sorted(short)
+        Damage(_wal(number), "is cut off, or was never written to its end") for number in cut_off
     ]
+
+
+def _is_cut_off(folder: Path, number: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):  # collected meanwhile
+        return wal.is_cut_off(wal.path(folder, number))
+    return False
 
 
 def _wal(number: int) -> str:
@@ -164,41 +181,40 @@ def _wal(number: int) -> str:
 def _unreadable(folder: Path, after: int) -> Iterator[Damage]:
     """Write-ahead files that are damaged, found by reading all of them."""
     for number, size in sorted(wal.sizes(folder).items()):
-        if number > after and size >= wal.SMALLEST_BYTES:
-            if wal.is_cut_off(wal.path(folder, number)):
-                yield Damage(_wal(number), "is cut off, or was never written to its end")
-                continue
+        if number > after and size and not _is_cut_off(folder, number):
             try:
                 slate.wal_rows(str(folder), number)
             except StorageError as failure:
-                yield Damage(_wal(number), f"cannot be read ({_reason(failure)})")
+                yield Damage(_wal(number), _reason(failure))
 
 
-def _tables(folder: Path) -> Iterator[Damage]:
-    for name in slate.tables_of(str(folder)):
+def _tables(folder: Path, newest: slate.Manifest, *, read: bool) -> Iterator[Damage]:
+    """Tables that are missing or cut off, which SlateDB may wait for, for ever; and what only reading them finds."""
+    for name in newest.tables:
         file = f"log/compacted/{name}.sst"
-        if not (folder / file).exists():
-            yield Damage(file, "is missing")
-            continue
         try:
-            read_table(folder / file)
+            if wal.is_cut_off(folder / file):
+                yield Damage(file, "is cut off, or was never written to its end")
+            elif read:
+                read_table(folder / file)
+        except FileNotFoundError:
+            yield Damage(file, "is missing")
         except StorageError as failure:
-            yield Damage(file, f"cannot be read ({_reason(failure)})")
+            yield Damage(file, _reason(failure))
 
 
 def _reason(failure: StorageError) -> str:
-    text = str(failure).removeprefix("the storage failed: ")
-    return text if len(text) < 120 else text[:117] + "…"
+    return "does not match its checksum" if "checksum" in str(failure) else "cannot be read"
 
 
 # -- holes ------------------------------------------------------------------------------------------------------------
 
 
-def _holes(folder: Path, after: int, known: tuple[int, ...]) -> tuple[list[Damage], list[int]]:
+def _holes(folder: Path, after: int, known: tuple[int, ...]) -> tuple[list[Damage], list[tuple[int, str]]]:
     """Empty files between commits that do not follow each other; and where commits must end that lie in the tables."""
     sizes = {number: size for number, size in wal.sizes(folder).items() if number > after}
     found: list[Damage] = []
-    ends: list[int] = []
+    ends: list[tuple[int, str]] = []
     held = [number for number in sorted(sizes) if sizes[number]]
     for number in sorted(sizes):
         if sizes[number] == 0 and number not in known:
@@ -207,7 +223,7 @@ def _holes(folder: Path, after: int, known: tuple[int, ...]) -> tuple[list[Damag
             if behind is None:
                 continue
             if before is None:
-                ends += [behind[0] - 1] if behind[0] > 1 else []
+                ends += [(behind[0] - 1, _wal(number))] if behind[0] > 1 else []
             elif before[1] + 1 != behind[0]:
                 gap = f"position {before[1] + 1}" + (f" to {behind[0] - 1}" if behind[0] - 2 > before[1] else "")
                 found.append(Damage(_wal(number), f"is empty, and the log lacks {gap}"))
@@ -217,8 +233,6 @@ def _holes(folder: Path, after: int, known: tuple[int, ...]) -> tuple[list[Damag
 def _beside(folder: Path, numbers: list[int]) -> tuple[int, int] | None:
     """The positions in the first of some files that holds commits."""
     for number in numbers:
-        if wal.is_cut_off(wal.path(folder, number)):
-            raise error(folder, [Damage(_wal(number), "is cut off, or was never written to its end")])
         held = wal.positions(folder, number)
         if held is not None:
             return held

@@ -200,7 +200,9 @@ class Sync:
             return
         self._swept = time.monotonic()
         with contextlib.suppress(StorageError, OSError):
-            needed = slate.replay_after(str(self._folder), self._marker.manifest)
+            safe = slate.manifest(str(self._folder), self._marker.manifest)
+            held = [slate.manifest(str(self._folder), number) for number in safe.checkpoints]
+            needed = min(one.replay_after for one in (safe, *held))
             for number in sorted(wal.sizes(self._folder)):
                 file = wal.path(self._folder, number)
                 if number < needed and time.time() - file.stat().st_mtime > _SWEEP_SECONDS:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventsourcing_kit import damage, ids, keys, local_folder, moment
-from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.errors import DamagedError, MomentError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
+from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
+_CHECK_SECONDS = 10.0
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
 
@@ -48,16 +50,21 @@ class Log:
 
     def _open_checked(self, folder: Path) -> Table:
         """Open it where nothing is missing; the errors name the damaged files."""
-        expected = damage.check(folder)
+        expected, table = damage.check(folder), None
         try:
-            self.table = self._open_table()
-            damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
-        except (StorageError, SupersededError) as failure:
-            if hasattr(self, "table"):
-                self.table.close()
+            table = self.table = self._open_table()
+            # In a thread of its own: SlateDB can wait for ever where a table is damaged.
+            Worker("eventsourcing-kit-check").last(lambda: self._check(folder, expected)).outcome(_CHECK_SECONDS)
+        except (StorageError, SupersededError, TimeoutError) as failure:
+            if table is not None and not isinstance(failure, TimeoutError):
+                table.close()
+            if isinstance(failure, DamagedError):
                 raise
             raise damage.explained(folder, failure) from failure
-        return self.table
+        return table
+
+    def _check(self, folder: Path, expected: damage.Expected) -> None:
+        damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
 
     def _ends_at(self, position: int) -> bool:
         row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
@@ -104,6 +111,11 @@ class Log:
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)
         return EMPTY if row is None else keys.commit_entry(*row)
+
+    def settle(self) -> None:
+        """Take over what was written into the table directly, and only read from here on."""
+        self.read_only = True
+        self.head, self.store_id = self._last_entry(), self._store_id()
 
     def _store_id(self) -> uuid.UUID | None:
         raw = self.table.get(keys.META)

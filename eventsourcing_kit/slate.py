@@ -12,7 +12,7 @@ import json
 import os
 import struct
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 # One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
 # when the library is loaded, and whoever has set it already knows better.
@@ -369,20 +369,23 @@ def _translated(error: Any) -> Exception:
 # -- a folder's files, each read on its own ---------------------------------------------------------------------------
 
 
-def replay_after(folder: str, manifest: int | None = None) -> int:
-    """The last write-ahead file whose rows the tables of a manifest hold; of the newest by default."""
-    found = _manifest(folder, manifest)
-    others = [_manifest(folder, held.manifest_id) for held in found.checkpoints]
-    return int(min(one.replay_after_wal_id for one in (found, *others)))
+class Manifest(NamedTuple):
+    """What a manifest says of the files that it needs."""
+
+    replay_after: int  # the last write-ahead file whose rows are in the tables
+    tables: list[str]
+    checkpoints: list[int]  # older manifests that somebody holds on to
 
 
-def tables_of(folder: str) -> list[str]:
-    """The names of the tables that the newest manifest refers to."""
-    found = _manifest(folder, None)
-    runs = [found.compacted, *(segment.compacted for segment in found.segments)]
-    views = [*found.l0, *(view for segment in found.segments for view in segment.l0)]
-    views += [view for of in runs for run in of for view in run.sst_views]
-    return [view.sst.id.value for view in views]
+def manifest(folder: str, number: int | None = None) -> Manifest:
+    """A manifest, by default the newest; raises where it cannot be read."""
+    found = _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_manifest(number))
+    if found is None:
+        raise StorageError("the storage failed: there is no manifest")
+    trees = [found, *found.segments]
+    views = [view for tree in trees for view in (*tree.l0, *(view for run in tree.compacted for view in run.sst_views))]
+    held = [checkpoint.manifest_id for checkpoint in found.checkpoints]
+    return Manifest(found.replay_after_wal_id, [view.sst.id.value for view in views], held)
 
 
 def check_compactions(folder: str) -> None:
@@ -399,13 +402,6 @@ def wal_rows(folder: str, number: int) -> list[tuple[bytes, bytes]]:
 
     found = _read_alone(rows)
     return [(row.key, row.value) for row in found.rows if row.value is not None]
-
-
-def _manifest(folder: str, number: int | None) -> Any:
-    found = _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_manifest(number))
-    if found is None:
-        raise StorageError("the storage failed: there is no manifest")
-    return found
 
 
 def _read_alone(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

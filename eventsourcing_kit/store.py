@@ -56,9 +56,12 @@ class EventStore:
     """An append-only log of events, in memory (`EventStore()`) or in a folder (`EventStore("some/folder")`).
 
     `read_only` reads beside a writer and never makes a store. `clock` is a function that returns an aware datetime;
-    `seed` makes ids reproducible. `fsync=False` acknowledges appends to a folder when the operating system has them,
-    before they are on the device: faster, and a power cut may lose the newest. Opening a folder makes this store its
-    writer; an older one then reads on, but writes no more.
+    `seed` makes ids reproducible. Opening a folder makes this store its writer; an older one then reads on, but writes
+    no more.
+
+    An append to a folder returns only when the event and all that is needed to read it again are on the device, so a
+    power cut loses nothing that was acknowledged. With `fsync=False` it returns when the operating system has them:
+    faster, safe when the process dies, and a power cut may lose the newest events or leave a folder to `ek.rescue`.
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
@@ -125,6 +128,12 @@ class EventStore:
             self._log.superseded = True
             self._writer.close()
             self._log.supersede()
+
+    def _only_read(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer, self._read_only = None, True
+        self._log.settle()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -208,7 +217,11 @@ class EventStore:
     def _writing(self) -> Writer:
         self._log.check_process()
         if self._writer is None:
-            raise ReadOnlyError("this store was opened with read_only=True; open it without, and it becomes the writer")
+            raise ReadOnlyError(
+                "a rescued store in memory is read-only; rescue it into a folder to go on"
+                if self._path is None
+                else "this store was opened with read_only=True; open it without, and it becomes the writer"
+            )
         return self._writer
 
     def _unseen(self, conflict: ConcurrencyError) -> Read:
@@ -373,6 +386,30 @@ def from_frame(
     """A new store in memory with a DataFrame's rows as events: `EventStore().load(…)` in one line."""
     store = EventStore(seed=seed)
     store.load(frame, stream=stream, type=type, recorded_at=recorded_at, occurred_at=occurred_at, id=id)
+    return store
+
+
+def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = None) -> EventStore:
+    """Every event before the damage, out of a folder that cannot be opened any more, with its position, time and id.
+
+    Returns a store in memory that is read-only; with `into`, a new or empty folder, a store there to go on with. Its
+    `position` is the last one before the damage. The damaged folder is left as it is. Notes beside the log, such as
+    checkpoints of subscriptions and snapshots, are not taken along: they are made again. Raises `StorageError` where
+    not even the first commit can be read.
+    """
+    from eventsourcing_kit import salvage
+
+    folder, target = _checked_path(path, False), _checked_path(into, False)
+    if folder is None:
+        raise InputError("a store in memory needs no rescue; give the damaged store's folder")
+    rows = salvage.saved(folder)
+    if target is not None:
+        salvage.check_target(folder, target)
+        salvage.fill(target, rows)
+        return EventStore(target)
+    store = EventStore()
+    salvage.write(rows, store._log.table, flush=False)
+    store._only_read()
     return store
 
 
