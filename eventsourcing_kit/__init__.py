@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import (
     ConcurrencyError,
+    DamagedError,
     DuplicateIdError,
     EventSourcingError,
     InputError,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.read import Read
     from eventsourcing_kit.report import Report
     from eventsourcing_kit.schema_frames import schemas
-    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
+    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame, rescue
     from eventsourcing_kit.subscription import Subscription
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
@@ -68,6 +69,7 @@ _LATER = {
     "charts": "",
     "context": "command_context",
     "from_frame": "store",
+    "rescue": "store",
     "schemas": "schema_frames",
     "testing": "",
 }
@@ -82,6 +84,7 @@ __all__ = [
     "STREAM_EXISTS",
     "Append",
     "ConcurrencyError",
+    "DamagedError",
     "Decider",
     "DuplicateIdError",
     "Event",
@@ -112,6 +115,7 @@ __all__ = [
     "charts",
     "context",
     "from_frame",
+    "rescue",
     "schemas",
     "testing",
     "upcast",

@@ -11,6 +11,7 @@ EventSourcingError
 ├── LaggardError (also a TimeoutError)    a position was not reached in time, or never will be
 ├── ReadOnlyError                         a write through a read-only store
 ├── StorageError                          the storage underneath failed or cannot be opened
+│   ├── DamagedError                      a store's folder with damaged files
 │   └── RecordError                       bytes in the log that are no record this version can read
 ├── SchemaError                           a stored event does not fit its registered class
 ├── ProjectionError                       a projection's handler failed or returned nothing
@@ -111,6 +112,17 @@ class ReadOnlyError(EventSourcingError):
 
 class StorageError(EventSourcingError):
     """The storage underneath failed, or holds something that is no event store."""
+
+
+class DamagedError(StorageError):
+    """A store's folder with damaged files; `files` are their paths within the folder, `folder` is the folder.
+
+    `ek.rescue(folder)` saves every event before the damage.
+    """
+
+    def __init__(self, message: str, folder: str, files: list[str]) -> None:
+        self.folder, self.files = folder, files
+        super().__init__(message)
 
 
 class RecordError(StorageError):

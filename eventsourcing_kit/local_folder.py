@@ -2,8 +2,9 @@
 
 SlateDB never fsyncs local files. Syncing only its write-ahead log makes a power cut worse, not better: each sync also
 commits the *names* of manifests and tables whose contents are still in memory. So wherever the filesystem knows the
-sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the write-ahead log is written through, and elsewhere new files
-of the other folders are synced before the acknowledgement too.
+sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the write-ahead log is written through. Elsewhere new files of
+the other folders are synced before the acknowledgement too, a marker names the newest manifest that is safe, and after
+a power cut those behind it are set aside (`repair`); nothing is collected there but by the marker.
 """
 
 from __future__ import annotations
@@ -11,30 +12,37 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import struct
 import tempfile
-from pathlib import Path
-from typing import NamedTuple
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from eventsourcing_kit.errors import StorageError
+from eventsourcing_kit import device, marker, slate, wal
+from eventsourcing_kit.errors import StorageError, SupersededError
 from eventsourcing_kit.worker import Worker
 
-try:
-    import fcntl
-except ImportError:  # Windows has neither the flag nor the module
-    fcntl = None  # type: ignore[assignment]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eventsourcing_kit.marker import Marker
 
 _ROOM_BYTES = 1 << 20
-_GET_FLAGS, _SET_FLAGS, _SYNC_FLAG = 0x80086601, 0x40086602, 8
+_PROBE_BYTES = 1 << 16
+_SETTLED_NS = 50_000_000  # a folder's time of change is that coarse: a file made in the same moment does not move it
+_SWEEP_SECONDS = 60.0
+_PARTS = ("gc", "compacted", "compactions", "manifest")
 
 
 def prepare(folder: Path) -> None:
     """Make the folder, and fail at once where it cannot be written: SlateDB would wait for ever."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        device.make_folder(folder)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE_BYTES))
     except OSError as error:
+        if is_full(folder):
+            raise StorageError(f"the disk of {str(folder)!r} is full; make room, and open the store again") from error
         raise StorageError(
             f"{str(folder)!r} cannot be a store's folder: {error.strerror}; choose a folder you can write to"
         ) from error
@@ -70,108 +78,152 @@ def newest(folder: Path, seen: Seen) -> Seen:
     within one tick of the filesystem's. Where it is missing and yet the folder has changed, old files were collected,
     or the folder is another one, and a listing tells.
     """
-    wal = folder / "log" / "wal"
     try:
-        changed_ns = os.stat(wal).st_mtime_ns
+        changed_ns = os.stat(wal.folder(folder)).st_mtime_ns
     except OSError:
         return NOTHING_SEEN
     number = seen.number
-    while number and _wal_file(wal, number + 1).exists():
+    while number and wal.path(folder, number + 1).exists():
         number += 1
     if number == 0 or (number == seen.number and changed_ns != seen.changed_ns):
-        number = last_wal_number(wal)
+        number = max(wal.sizes(folder), default=0)
     return Seen(number, changed_ns)
 
 
-def last_wal_number(wal: Path) -> int:
-    """The number of the newest file of a write-ahead log; 0 where there is none."""
-    return max((int(name[:20]) for name in os.listdir(wal) if name.endswith(".sst")), default=0)
+def write_through(folder: Path) -> bool:
+    """Have new files written through, contents before names; False where the filesystem knows no such flag."""
+    parts = [folder, folder / "log", *(folder / "log" / part for part in _PARTS)]
+    return all([device.set_sync_flag(part, on=True) for part in parts if part.exists()])
 
 
-def _wal_file(wal: Path, number: int) -> Path:
-    return wal / f"{number:020d}.sst"
+def newest_manifest(folder: Path) -> int:
+    """The number of the newest manifest; 0 where there is none."""
+    return max(numbered(folder / "log" / "manifest", ".manifest"), default=0)
+
+
+def numbered(folder: Path, ending: str) -> list[int]:
+    """The numbers of a folder's files with an ending."""
+    with contextlib.suppress(FileNotFoundError):
+        names = [name.removesuffix(ending) for name in os.listdir(folder) if name.endswith(ending)]
+        return sorted(int(name) for name in names if name.isdigit())
+    return []
+
+
+class Files:
+    """The files of a store beside its write-ahead log: synced when they are new."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._log = folder, folder / "log"
+        self._stamps: dict[str, int] = {}
+        self._synced: dict[str, dict[str, int]] = {}
+
+    def sync(self) -> int | None:
+        """Sync what is new, contents before names; the newest manifest that is safe now, or None: nothing is new.
+
+        The manifests are listed first: what they refer to was there before them.
+        """
+        changed = {part: stamp for part in _PARTS if (stamp := self._stamp(part)) != self._stamps.get(part)}
+        if not changed:
+            return None
+        newest = newest_manifest(self._folder)
+        for part, stamp in changed.items():
+            self._sync_folder(part)
+            if stamp is not None and time.time_ns() - stamp > _SETTLED_NS:
+                self._stamps[part] = stamp
+        device.fsync(self._log)
+        device.fsync(self._folder)
+        return newest
+
+    def _stamp(self, part: str) -> int | None:
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(self._log / part).st_mtime_ns
+        return None
+
+    def _sync_folder(self, part: str) -> None:
+        before, now = self._synced.get(part, {}), {}
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self._log / part):
+                with contextlib.suppress(FileNotFoundError):
+                    now[entry.name] = entry.stat().st_mtime_ns
+                    if before.get(entry.name) != now[entry.name]:
+                        device.fsync(self._log / part / entry.name)
+            if now != before:
+                device.fsync(self._log / part)
+        self._synced[part] = now
 
 
 class Sync:
-    """Brings what a commit needs onto the device. Made after the store is opened; called after each flush."""
+    """Brings what a commit needs onto the device. Made after the store is opened; called after each flush.
 
-    def __init__(self, folder: Path, *, written_through: bool) -> None:
-        self._log = folder / "log"
-        self._wal = self._log / "wal"
-        self._written_through = written_through
-        if written_through:
-            set_sync_flag(self._wal, on=False)  # these files are synced here, which is cheaper than written through
-        self._next = 1 + last_wal_number(self._wal)
-        self._stamps: dict[Path, int] = {}
+    `safe` is the marker as it was written before the opening; `position` tells how far the log reaches.
+    """
+
+    def __init__(self, folder: Path, safe: Marker, *, position: Callable[[], int]) -> None:
+        self._folder, self._wal, self._marker, self._position = folder, wal.folder(folder), safe, position
+        if safe.written_through:
+            device.set_sync_flag(self._wal, on=False)  # these files are synced here, which is cheaper than the flag
+        self._files = Files(folder)
         self._beside = Worker("eventsourcing-kit-sync")
-        self._sync_others()
+        self._swept = time.monotonic()
+        sizes = wal.sizes(folder)
+        self._next = 1 + max(sizes, default=0)
+        for number in sorted(sizes):
+            if number > safe.wal:
+                device.fsync(wal.path(folder, number))
+        device.fsync(self._wal)
+        newest = self._files.sync()
+        if not self._mark(newest, fences=wal.fences(sizes)):
+            raise SupersededError("another writer opened the store at the same time; open it again with EventStore(…)")
 
     def __call__(self) -> None:
         """Return when every file written so far is on the device."""
-        if not self._written_through:
-            self._sync_others()
-        names = self._beside.begin(lambda: _fsync(self._wal))  # the device takes both in little more than one's time
+        names = self._beside.begin(lambda: device.fsync(self._wal))  # the device takes both in little more time
         try:
-            while _fsync(_wal_file(self._wal, self._next)):
+            while device.fsync(self._wal / wal.name(self._next)):
                 self._next += 1
         finally:
             names.outcome()
+        if not self._marker.written_through:
+            newest = self._files.sync()
+            if newest is not None and newest != self._marker.manifest and self._mark(newest):
+                self._sweep()
 
     def close(self) -> None:
         """No more is to be synced."""
+        with contextlib.suppress(OSError):  # the marker of the opening holds as well
+            self._mark(self._files.sync())
         self._beside.end()
 
-    def _sync_others(self) -> None:
-        """New files of the other folders, contents before names."""
-        for part in ("gc", "compacted", "compactions", "manifest"):
-            folder = self._log / part
-            with contextlib.suppress(FileNotFoundError):
-                stamp = os.stat(folder).st_mtime_ns
-                if stamp != self._stamps.get(folder):
-                    since = self._stamps.get(folder, 0)
-                    for name in os.listdir(folder):
-                        with contextlib.suppress(FileNotFoundError):  # another process' temporary file: gone by now
-                            if os.stat(folder / name).st_mtime_ns >= since - 1_000_000_000:
-                                _fsync(folder / name)
-                    _fsync(folder)
-                    self._stamps[folder] = stamp
-        _fsync(self._log)
-        _fsync(self._log.parent)
+    def _mark(self, newest: int | None, fences: tuple[int, ...] | None = None) -> bool:
+        """Note how far all is safe, unless another writer has taken the store over: then its marker counts."""
+        found = marker.read(self._folder)
+        if found is not None and found.writer != self._marker.writer:
+            return False
+        made = replace(
+            self._marker,
+            manifest=self._marker.manifest if newest is None else newest,
+            wal=self._next - 1,
+            syncs=True,
+            position=self._position(),
+            fences=self._marker.fences if fences is None else fences,
+        )
+        marker.write(self._folder, made, sync=True)
+        self._marker = made
+        return True
 
+    def _sweep(self) -> None:
+        """Remove the write-ahead files that the safe manifest needs no more.
 
-def _fsync(path: Path) -> bool:
-    """Sync a file or a folder; False where there is none."""
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: os.fsync stops at the disk's cache
-        if full is not None and fcntl is not None:
-            fcntl.fcntl(file, full)
-        else:
-            os.fsync(file)
-    finally:
-        os.close(file)
-    return True
-
-
-def set_sync_flag(path: Path, *, on: bool) -> bool:
-    """Set or clear the flag by which new files below `path` are written through; False where it is not known."""
-    if fcntl is None or not hasattr(os, "O_DIRECTORY"):
-        return False
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        buffer = bytearray(8)
-        fcntl.ioctl(file, _GET_FLAGS, buffer)
-        (flags,) = struct.unpack_from("=I", buffer)
-        flags = flags | _SYNC_FLAG if on else flags & ~_SYNC_FLAG
-        fcntl.ioctl(file, _SET_FLAGS, struct.pack("=Q", flags))
-    except OSError:
-        return False
-    finally:
-        os.close(file)
-    return True
+        SlateDB's own collector would go by a manifest that a power cut can still take away.
+        """
+        if time.monotonic() - self._swept < _SWEEP_SECONDS or self._marker.manifest is None:
+            return
+        self._swept = time.monotonic()
+        with contextlib.suppress(StorageError, OSError):
+            safe = slate.manifest(str(self._folder), self._marker.manifest)
+            held = [slate.manifest(str(self._folder), number) for number in safe.checkpoints]
+            needed = min(one.replay_after for one in (safe, *held))
+            for number in sorted(wal.sizes(self._folder)):
+                file = wal.path(self._folder, number)
+                if number < needed and time.time() - file.stat().st_mtime > _SWEEP_SECONDS:
+                    file.unlink()

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit import end_mark, ids, keys, local_folder, moment
+from eventsourcing_kit import damage, end_mark, ids, keys, local_folder, moment
 from eventsourcing_kit.bell import Bells
-from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
+from eventsourcing_kit.errors import DamagedError, MomentError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.slate import Table
 from eventsourcing_kit.tail import Tail
 from eventsourcing_kit.unknown import Policies
+from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
+_CHECK_SECONDS = 10.0
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
 
@@ -29,8 +31,8 @@ _ROWS_A_FETCH_OF_STREAM = 64
 class Log:
     """What is stored in memory (`folder=None`) or in a folder, as of `head`, the last commit that this reader knows."""
 
-    def __init__(self, folder: Path | None, *, read_only: bool) -> None:
-        self.folder, self.read_only = folder, read_only
+    def __init__(self, folder: Path | None, *, read_only: bool, collects: bool = True) -> None:
+        self.folder, self.read_only, self._collects = folder, read_only, collects
         self.policies = Policies()
         self._pid = os.getpid()
         self._moving = threading.RLock()  # table and head move on together, and never back
@@ -44,14 +46,37 @@ class Log:
             )
         if folder is not None:
             self._seen = local_folder.newest(folder, self._seen)  # before the opening, which then sees at least this
-        self.table = self._open_table()
+        self.table = self._open_table() if folder is None else self._open_checked(folder)
         self.head = self._last_entry()
         self.store_id = self._store_id()
 
     # -- this handle -------------------------------------------------------------------------------------------------
 
     def _open_table(self) -> Table:
-        return Table(None if self.folder is None else str(self.folder), read_only=self.read_only)
+        folder = None if self.folder is None else str(self.folder)
+        return Table(folder, read_only=self.read_only, collects=self._collects)
+
+    def _open_checked(self, folder: Path) -> Table:
+        """Open it where nothing is missing; the errors name the damaged files."""
+        expected, table = damage.check(folder), None
+        try:
+            table = self.table = self._open_table()
+            # In a thread of its own: SlateDB can wait for ever where a table is damaged.
+            Worker("eventsourcing-kit-check").last(lambda: self._check(folder, expected)).outcome(_CHECK_SECONDS)
+        except (StorageError, SupersededError, TimeoutError) as failure:
+            if table is not None and not isinstance(failure, TimeoutError):
+                table.close()
+            if isinstance(failure, DamagedError):
+                raise
+            raise damage.explained(folder, failure) from failure
+        return table
+
+    def _check(self, folder: Path, expected: damage.Expected) -> None:
+        damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
+
+    def _ends_at(self, position: int) -> bool:
+        row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
+        return row is not None and decode(row[1]).last == position
 
     def refresh(self) -> None:
         """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
@@ -138,6 +163,11 @@ class Log:
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)
         return EMPTY if row is None else keys.commit_entry(*row)
+
+    def settle(self) -> None:
+        """Take over what was written into the table directly, and only read from here on."""
+        self.read_only = True
+        self.head, self.store_id = self._last_entry(), self._store_id()
 
     def _store_id(self) -> uuid.UUID | None:
         raw = self.table.get(keys.META)
@@ -239,6 +269,7 @@ class Log:
             yield from map(decode, at_hand)
             return
         first = self.commit_of(after + 1).first
+        end = first if backwards else upto + 1
         rows = self.table.scan(keys.log(first), keys.log(upto + 1), descending=backwards, rows=_ROWS_A_FETCH)
         expected = None
         for _, record in rows:
@@ -248,15 +279,24 @@ class Log:
                 raise StorageError(f"the log has a hole at position {min(at, expected)}; it is damaged")
             expected = commit.first if backwards else commit.last + 1
             yield commit
+        if expected is None or (expected != end if backwards else expected < end):
+            raise StorageError(f"the log has a hole at position {end if expected is None else expected}; it is damaged")
 
     def stream_commits(self, stream: str, upto: int, *, after: int = 0, backwards: bool = False) -> Iterator[Commit]:
         """The commits up to position `upto` that hold versions of a stream above `after`."""
         rows = self.table.scan(
             *keys.stream_range(stream, after), descending=backwards, rows=_ROWS_A_FETCH_OF_STREAM, ahead=1 << 14
         )
-        for _, value in rows:
+        expected = None if backwards or after else 1
+        for key, value in rows:
             commit = self._pointed(value, upto)
             if commit is not None:
+                first = next(version for name, version in commit.body["streams"] if name == stream)
+                last = keys.stream_of(key)[1]
+                at = last + 1 if backwards else first
+                if expected is not None and at != expected:
+                    raise StorageError(f"stream {stream!r} has a hole at version {min(at, expected)}; it is damaged")
+                expected = first if backwards else last + 1
                 yield commit
             elif not backwards:
                 return

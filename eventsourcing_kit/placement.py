@@ -192,6 +192,17 @@ def commit_rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int
     ]
 
 
+def rows_again(commit: record.Commit, encoded: bytes) -> tuple[keys.CommitEntry, list[tuple[bytes, bytes]]]:
+    """A stored commit's index entry and all its rows, made again from its record."""
+    first_us, last_us = int(commit.times[0]), int(commit.times[-1])
+    entry = keys.CommitEntry(commit.first, first_us, commit.last, last_us, commit.key, record.digest(encoded))
+    supplied = [
+        (keys.event_id(uuid.UUID(hex=text)), keys.u64(commit.first + i))
+        for i, text in zip(*commit.body.get("ids", ([], [])), strict=True)
+    ]
+    return entry, [*commit_rows(entry, encoded, commit.last_versions), *supplied]
+
+
 def _stored(batches: Sequence[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:
     versions, stored = dict(before), []
     for batch in batches:

@@ -12,7 +12,7 @@ import json
 import os
 import struct
 import threading
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 # One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
 # when the library is loaded, and whoever has set it already knows better.
@@ -207,10 +207,13 @@ _copy_bytes_at_once()
 # -- the table --------------------------------------------------------------------------------------------------------
 
 
-def _settings() -> Any:
+def _settings(collects: bool = True) -> Any:
     settings = slate.Settings.default()
     settings.set("flush_interval", "null")  # the log flushes each commit itself: nothing is flushed behind its back
     settings.set("l0_sst_size_bytes", str(_MEMTABLE_BYTES))
+    if not collects:
+        settings.set("garbage_collector_options", "null")
+        return settings
     # Each WAL file takes a disk block until it is collected; SlateDB's own ten minutes would keep 60,000 of them.
     settings.set("garbage_collector_options.wal_options.interval", json.dumps("60s"))
     settings.set("garbage_collector_options.wal_options.min_age", json.dumps("60s"))
@@ -246,15 +249,19 @@ class Table:
     What reads goes on where its database is lost under it: a writer's, because another process became the writer, or a
     reader's, because the tables that it saw were compacted and collected. Then the newest view takes its place, which
     holds all that the lost one held, and a scan goes on behind the last row that it gave.
+
+    Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
     """
 
-    def __init__(self, folder: str | None, *, read_only: bool = False) -> None:
+    def __init__(
+        self, folder: str | None, *, read_only: bool = False, collects: bool = True, with_wal: bool = True
+    ) -> None:
         self.read_only = read_only
         self._folder = folder
         self._open = True
         self._pid = os.getpid()
         self._replacing = threading.Lock()
-        self._db: Any = _open(folder, read_only)
+        self._db: Any = _open(folder, read_only, collects, with_wal)
 
     def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool) -> None:
         """Store all rows or none (None removes one); with `flush`, return when they are in the object store."""
@@ -399,7 +406,7 @@ def _shut(db: Any, *, read_only: bool) -> None:
         _aside(lambda: _drive(shut))
 
 
-def _open(folder: str | None, read_only: bool) -> Any:
+def _open(folder: str | None, read_only: bool, collects: bool = True, with_wal: bool = True) -> Any:
     """A database: a writer's, which fences older ones, or a reader's.
 
     The storage may answer after the caller gave up, or was interrupted. A writer that opened then would fence the one
@@ -407,7 +414,8 @@ def _open(folder: str | None, read_only: bool) -> Any:
     """
     underway.check_process()
     # The builder too is made and dropped over there: Ctrl-C during a __del__ of the binding would be swallowed.
-    errand = Worker("eventsourcing-kit-open").last(lambda: _drive(_builder(folder, read_only).build))
+    worker = Worker("eventsourcing-kit-open")
+    errand = worker.last(lambda: _drive(_builder(folder, read_only, collects, with_wal).build))
     try:
         return errand.outcome(_OPEN_SECONDS)
     except _FAILURES as error:
@@ -428,18 +436,18 @@ def _abandon(opening: Errand, read_only: bool) -> Errand:
     return Worker("eventsourcing-kit-open").last(lambda: _shut(opening.outcome(), read_only=read_only))
 
 
-def _builder(folder: str | None, read_only: bool) -> Any:
+def _builder(folder: str | None, read_only: bool, collects: bool, with_wal: bool) -> Any:
     store = _object_store(folder)
     if not read_only:
         builder = slate.DbBuilder(_DB, store)
-        builder.with_settings(_settings())
+        builder.with_settings(_settings(collects))
         return builder
     builder = slate.DbReaderBuilder(_DB, store)
     builder.with_reader_mode(slate.ReaderMode.FOLLOW_LATEST())
     builder.with_options(
         slate.ReaderOptions(
             manifest_poll_interval_ms=3_600_000, checkpoint_lifetime_ms=600_000, max_memtable_bytes=64 << 20,
-            skip_wal_replay=False,
+            skip_wal_replay=not with_wal,
         )
     )  # fmt: skip
     return builder
@@ -456,3 +464,51 @@ def _translated(error: Any) -> Exception:
             "read_only=True; restore the damaged files from a copy"
         )
     return StorageError(f"the storage failed: {error}")
+
+
+# -- a folder's files, each read on its own ---------------------------------------------------------------------------
+
+
+class Manifest(NamedTuple):
+    """What a manifest says of the files that it needs."""
+
+    replay_after: int  # the last write-ahead file whose rows are in the tables
+    tables: list[str]
+    checkpoints: list[int]  # older manifests that somebody holds on to
+
+
+def manifest(folder: str, number: int | None = None) -> Manifest:
+    """A manifest, by default the newest; raises where it cannot be read."""
+    found = _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_manifest(number))
+    if found is None:
+        raise StorageError("the storage failed: there is no manifest")
+    trees = [found, *found.segments]
+    views = [view for tree in trees for view in (*tree.l0, *(view for run in tree.compacted for view in run.sst_views))]
+    held = [checkpoint.manifest_id for checkpoint in found.checkpoints]
+    return Manifest(found.replay_after_wal_id, [view.sst.id.value for view in views], held)
+
+
+def check_compactions(folder: str) -> None:
+    """Raise where the newest notes on compactions cannot be read."""
+    _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_compactions(None))
+
+
+def wal_rows(folder: str, number: int) -> list[tuple[bytes, bytes]]:
+    """The rows of one write-ahead file. An empty one has none; raises where the file is missing or damaged."""
+
+    async def rows() -> Any:
+        iterator = await slate.SlateDbWalReader(_DB, _object_store(folder)).iterator(number)
+        return await iterator.next()
+
+    found = _read_alone(rows)
+    return [(row.key, row.value) for row in found.rows if row.value is not None]
+
+
+def _read_alone(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    try:
+        result: T = Worker("eventsourcing-kit-read").last(lambda: _drive(make)).outcome(_OPEN_SECONDS)
+    except _FAILURES as error:
+        raise StorageError(f"the storage failed: {error}") from error
+    except TimeoutError:
+        raise StorageError(f"the storage did not answer within {_OPEN_SECONDS:.0f} s") from None
+    return result

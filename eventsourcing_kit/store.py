@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit import local_folder, schema
+from eventsourcing_kit import local_folder, repair, schema
 from eventsourcing_kit.append import Append, Receipt
 from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.command_context import within
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.history import History
+    from eventsourcing_kit.marker import Marker
     from eventsourcing_kit.moment import Moment
     from eventsourcing_kit.report import Report
     from eventsourcing_kit.rows import Draft
@@ -70,10 +71,13 @@ class EventStore:
     """An append-only log of events, in memory (`EventStore()`) or in a folder (`EventStore("some/folder")`).
 
     `read_only` reads beside a writer and never makes a store. `clock` is a function that returns an aware datetime;
-    `seed` makes ids reproducible. `fsync=False` acknowledges appends to a folder when the operating system has them,
-    before they are on the device: faster, and a power cut may lose the newest. Opening a folder makes this store its
-    writer; an older one then reads on, but writes no more. A store does not survive a fork, nor can a forked child open
-    one; start processes with `multiprocessing.get_context("spawn")`.
+    `seed` makes ids reproducible. Opening a folder makes this store its writer; an older one then reads on, but writes
+    no more. A store does not survive a fork, nor can a forked child open one; start processes with
+    `multiprocessing.get_context("spawn")`.
+
+    An append to a folder returns only when the event and all that is needed to read it again are on the device, so a
+    power cut loses nothing that was acknowledged. With `fsync=False` it returns when the operating system has them:
+    faster, safe when the process dies, and a power cut may lose the newest events or leave a folder to `ek.rescue`.
 
     `unknown` says what reads, replays and histories do with events whose type has no class, `newer` with those of a
     newer schema version than their class: "keep" them (`data` is a dict), "skip" them (`skipped` of a read or a history
@@ -107,10 +111,11 @@ class EventStore:
             raise InputError(f"seed is {seed!r}; give a whole number")
         underway.check_process()  # in a forked child even the lock may be held for ever
         with _opening:
-            written_through = self._make_ready()
-            self._log = Log(self._path, read_only=read_only)
+            ready = self._make_ready()
+            collects = ready is None or ready.manifest is None or ready.written_through
+            self._log = Log(self._path, read_only=read_only, collects=collects)
             self._log.policies = policies
-            sync = self._sync(written_through)
+            sync = self._sync(ready)
             self._writer = None
             self._handling: Handling | None = None
             if not read_only:
@@ -125,20 +130,28 @@ class EventStore:
                 _writers[self._path] = self
             _open.add(self)
 
-    def _make_ready(self) -> bool:
-        """Make the folder, and hand over quietly from an older writer of this process."""
+    def _make_ready(self) -> Marker | None:
+        """Make the folder, mend it after a power cut, and hand over quietly from an older writer of this process."""
         if self._path is None or self._read_only:
-            return False
+            return None
         local_folder.prepare(self._path)
         older = _writers.get(self._path)
         if older is not None:
             older._hand_over()
-        return self._fsync and local_folder.set_sync_flag(self._path, on=True)
+        return repair.make_ready(self._path, fsync=self._fsync)
 
-    def _sync(self, written_through: bool) -> local_folder.Sync | None:
-        if self._path is None or self._read_only or not self._fsync:
+    def _sync(self, ready: Marker | None) -> local_folder.Sync | None:
+        if self._path is None or ready is None:
             return None
-        return local_folder.Sync(self._path, written_through=written_through)
+        if not self._fsync:
+            repair.note_fences(self._path, ready)
+            return None
+        log = self._log
+        try:
+            return local_folder.Sync(self._path, ready, position=lambda: log.head.last)
+        except (EventSourcingError, OSError):
+            log.close()
+            raise
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.closed:
@@ -146,6 +159,12 @@ class EventStore:
             self._log.superseded = True
             self._writer.close()
             self._log.supersede()
+
+    def _only_read(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer, self._read_only = None, True
+        self._log.settle()
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
@@ -257,7 +276,11 @@ class EventStore:
     def _writing(self) -> Writer:
         self._log.check_process()
         if self._writer is None:
-            raise ReadOnlyError("this store was opened with read_only=True; open it without, and it becomes the writer")
+            raise ReadOnlyError(
+                "a rescued store in memory is read-only; rescue it into a folder to go on"
+                if self._path is None
+                else "this store was opened with read_only=True; open it without, and it becomes the writer"
+            )
         return self._writer
 
     def _unseen(self, conflict: ConcurrencyError) -> Read:
@@ -599,6 +622,30 @@ def from_frame(
     """A new store in memory with a DataFrame's rows as events: `EventStore().load(…)` in one line."""
     store = EventStore(seed=seed)
     store.load(frame, stream=stream, type=type, recorded_at=recorded_at, occurred_at=occurred_at, id=id)
+    return store
+
+
+def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = None) -> EventStore:
+    """Every event before the damage, out of a folder that cannot be opened any more, with its position, time and id.
+
+    Returns a store in memory that is read-only; with `into`, a new or empty folder, a store there to go on with. Its
+    `position` is the last one before the damage. The damaged folder is left as it is. Notes beside the log, such as
+    checkpoints of subscriptions and snapshots, are not taken along: they are made again. Raises `StorageError` where
+    not even the first commit can be read.
+    """
+    from eventsourcing_kit import salvage
+
+    folder, target = _checked_path(path, False), _checked_path(into, False)
+    if folder is None:
+        raise InputError("a store in memory needs no rescue; give the damaged store's folder")
+    rows = salvage.saved(folder)
+    if target is not None:
+        salvage.check_target(folder, target)
+        salvage.fill(target, rows)
+        return EventStore(target)
+    store = EventStore()
+    salvage.write(rows, store._log.table, flush=False)
+    store._only_read()
     return store
 
 

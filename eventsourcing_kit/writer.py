@@ -72,6 +72,8 @@ class Writer:
     ) -> None:
         self._log, self._flush, self._sync = log, flush, sync
         self._placement = Placement(log, clock=clock, seed=seed, flush=flush)
+        if sync is not None:
+            sync()  # a new store's id
         self._failed: str | None = None
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None

@@ -1,0 +1,97 @@
+"""What reaches the device: files and folders synced, a flag by which they are written through, and this boot's name."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import struct
+import sys
+from functools import cache
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows has neither the flag nor the module
+    fcntl = None  # type: ignore[assignment]
+
+_GET_FLAGS, _SET_FLAGS, _SYNC_FLAG = 0x80086601, 0x40086602, 8
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def fsync(path: Path) -> bool:
+    """Sync a file or a folder; False where there is none."""
+    if os.name == "nt" and path.is_dir():
+        return True  # Windows keeps names safe by itself, and opens no folder
+    try:
+        file = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: os.fsync stops at the disk's cache
+        if full is not None and fcntl is not None:
+            fcntl.fcntl(file, full)
+        else:
+            os.fsync(file)
+    finally:
+        os.close(file)
+    return True
+
+
+def write(path: Path, content: bytes, *, sync: bool) -> None:
+    """Replace a file's content at one stroke: a power cut leaves the old content or the new."""
+    beside = path.with_name(f"{path.name}#{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        if sync:
+            fsync(beside)
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    if sync:
+        fsync(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, their names synced."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        fsync(path.parent)
+
+
+def set_sync_flag(path: Path, *, on: bool) -> bool:
+    """Set or clear the flag by which new files below `path` are written through; False where it is not known."""
+    if fcntl is None or not hasattr(os, "O_DIRECTORY"):
+        return False
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        buffer = bytearray(8)
+        fcntl.ioctl(file, _GET_FLAGS, buffer)
+        (flags,) = struct.unpack_from("=I", buffer)
+        flags = flags | _SYNC_FLAG if on else flags & ~_SYNC_FLAG
+        fcntl.ioctl(file, _SET_FLAGS, struct.pack("=Q", flags))
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+@cache
+def boot_id() -> str | None:
+    """A name that is another after each start of the machine; None where the system tells none."""
+    if sys.platform == "darwin":
+        size = ctypes.c_size_t(64)
+        buffer = ctypes.create_string_buffer(size.value)
+        failed = ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", buffer, ctypes.byref(size), None, 0)
+        return None if failed else buffer.value.decode()
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return None
