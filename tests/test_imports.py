@@ -12,11 +12,12 @@ import pytest
 import eventsourcing_kit as ek
 
 PUBLIC = [
-    "ANY", "Append", "ConcurrencyError", "DuplicateIdError", "Event", "EventSourcingError", "EventStore", "GONE",
+    "ANY", "Append", "ConcurrencyError", "DamagedError", "DuplicateIdError", "Event", "EventSourcingError",
+    "EventStore", "GONE",
     "History", "InputError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError",
     "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts", "from_frame",
-    "testing",
+    "rescue", "testing",
 ]  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def test_every_error_has_the_one_root_and_is_in_the_tree() -> None:
     from eventsourcing_kit import errors
 
     kinds = [thing for thing in vars(errors).values() if inspect.isclass(thing) and issubclass(thing, Exception)]
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     for kind in kinds:
         assert issubclass(kind, ek.EventSourcingError)
         assert kind.__name__ in ek.__all__
