@@ -10,6 +10,7 @@ a power cut those behind it are set aside (`repair`); nothing is collected there
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -31,6 +32,7 @@ _ROOM_BYTES = 1 << 20
 _PROBE_BYTES = 1 << 16
 _SETTLED_NS = 50_000_000  # a folder's time of change is that coarse: a file made in the same moment does not move it
 _SWEEP_SECONDS = 60.0
+_AGAIN_SECONDS = 0.5
 _PARTS = ("gc", "compacted", "compactions", "manifest")
 
 
@@ -185,7 +187,7 @@ class Sync:
             names.outcome()
         if not self._marker.written_through:
             newest = self._files.sync()
-            if newest is not None and newest != self._marker.manifest and self._mark(newest):
+            if newest is not None and newest != self._marker.manifest and self._mark_when_there_is_room(newest):
                 self._sweep()
 
     def close(self) -> None:
@@ -193,6 +195,16 @@ class Sync:
         with contextlib.suppress(OSError):  # the marker of the opening holds as well
             self._mark(self._files.sync())
         self._beside.end()
+
+    def _mark_when_there_is_room(self, newest: int) -> bool:
+        """On a full disk the commit waits, as SlateDB's own writes do; those who wait for it are told."""
+        while True:
+            try:
+                return self._mark(newest)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                time.sleep(_AGAIN_SECONDS)
 
     def _mark(self, newest: int | None, fences: tuple[int, ...] | None = None) -> bool:
         """Note how far all is safe, unless another writer has taken the store over: then its marker counts."""

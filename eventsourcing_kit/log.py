@@ -275,6 +275,8 @@ class Log:
         for _, record in rows:
             commit = decode(record)
             at = commit.last + 1 if backwards else commit.first
+            if expected is None and backwards and commit.last < upto:
+                raise StorageError(f"the log has a hole at position {commit.last + 1}; it is damaged")
             if expected is not None and at != expected:
                 raise StorageError(f"the log has a hole at position {min(at, expected)}; it is damaged")
             expected = commit.first if backwards else commit.last + 1

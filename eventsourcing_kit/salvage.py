@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Found = dict[int, list[bytes]]
 
 _ROWS_A_WRITE = 2000
-_PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 5.0
 
 
 def saved(folder: Path) -> Iterator[Row]:
@@ -109,7 +109,7 @@ def _rows_before_the_damage(folder: Path) -> Iterator[Row]:
         table = Table(str(folder), read_only=True, with_wal=False)
         rows = table.scan(*keys.LOG, ahead=1, rows=1)
         reading = Worker("eventsourcing-kit-rescue")  # a thread of its own: SlateDB can wait for ever there
-        while (row := reading.begin(lambda: next(rows, None)).outcome(_PATIENCE_SECONDS)) is not None:
+        while (row := reading.begin(lambda: next(rows, None)).outcome(PATIENCE_SECONDS)) is not None:
             yield row
         table.close()
 

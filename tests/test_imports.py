@@ -12,12 +12,12 @@ import pytest
 import eventsourcing_kit as ek
 
 PUBLIC = [
-    "ANY", "Append", "ConcurrencyError", "Decider", "DuplicateIdError", "Event", "EventSourcingError", "EventStore",
-    "GONE", "Handled", "History", "InputError", "LaggardError", "MomentError", "NO_STREAM", "NewEvent",
-    "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read", "ReadOnlyError",
-    "Receipt", "RecordError", "RecordedEvent", "Report", "SKIP", "STOP", "STREAM_EXISTS", "SchemaError",
-    "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts", "context", "from_frame",
-    "schemas", "testing", "upcast",
+    "ANY", "Append", "ConcurrencyError", "DamagedError", "Decider", "DuplicateIdError", "Event",
+    "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError", "MomentError",
+    "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
+    "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "SKIP", "STOP", "STREAM_EXISTS",
+    "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts", "context",
+    "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_every_error_has_the_one_root_and_is_in_the_tree() -> None:
     from eventsourcing_kit import errors
 
     kinds = [thing for thing in vars(errors).values() if inspect.isclass(thing) and issubclass(thing, Exception)]
-    assert len(kinds) == 15
+    assert len(kinds) == 16
     for kind in kinds:
         assert issubclass(kind, ek.EventSourcingError)
         assert kind.__name__ in ek.__all__

@@ -1,0 +1,287 @@
+"""Power cuts: what is acknowledged is on the device first, and after a cut a folder opens with all of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eventsourcing_kit as ek
+from eventsourcing_kit import device, local_folder, marker, wal
+from tests.power import ROOT, Machine
+
+
+def noted(n: int = 0) -> ek.NewEvent:
+    return ek.NewEvent(type="Noted", data={"n": n})
+
+
+def numbers(store: ek.EventStore) -> list[int]:
+    return [event.data["n"] for event in store.read()]
+
+
+@pytest.fixture
+def plain_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filesystem that knows no flag for writing through."""
+    monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
+
+
+def another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine was started again."""
+    monkeypatch.setattr(device, "boot_id", lambda: "another boot")
+
+
+# the order of syncs and acknowledgements
+
+_TRACED = """
+    import os, sys
+    import eventsourcing_kit as ek
+    from eventsourcing_kit import device
+    if sys.argv[3] == "plain":
+        device.set_sync_flag = lambda path, on: False
+    store = ek.EventStore(sys.argv[1], fsync=sys.argv[2] == "True")
+    os.write(1, b"acknowledged 0\\n")
+    for n in range(1, 4):
+        store.append("a", ek.NewEvent(type="Noted", data={"n": n}))
+        os.write(1, b"acknowledged %d\\n" % n)
+    os._exit(0)
+"""
+_CALL = re.compile(r'^(\d+) (fsync|fdatasync|write)\((\d+)<([^>]*)>(?:, "([^"]*)")?')
+_RESUMED = re.compile(r"^(\d+) <\.\.\. (fsync|fdatasync|write) resumed>")
+
+
+def trace(folder: Path, *, fsync: bool, disk: str) -> list[tuple[str, str]]:
+    """The syncs, with their paths, and the acknowledgements of a process, in the order in which they were done."""
+    output = folder.with_name("trace")
+    command = ["strace", "-f", "-y", "-qq", "-e", "trace=fsync,fdatasync,write", "-e", "signal=none", "-o", str(output)]
+    command += [sys.executable, "-c", textwrap.dedent(_TRACED), str(folder), str(fsync), disk]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60)
+    if not output.exists() or b"ptrace" in done.stderr:
+        pytest.skip(f"strace cannot trace here: {done.stderr.decode()[:200]}")
+    assert done.returncode == 0, done.stderr
+    return list(_finished(output.read_text()))
+
+
+def _finished(lines: str) -> Iterator[tuple[str, str]]:
+    begun: dict[str, tuple[str, str]] = {}
+    for line in lines.splitlines():
+        if found := _CALL.match(line):
+            process, call, _, path, text = found.groups()
+            what = ("said", (text or "")[:14]) if call == "write" else ("synced", path)
+            if call == "write" and not what[1].startswith("acknowledged"):
+                continue
+            if "<unfinished" in line:
+                begun[process] = what
+            else:
+                yield what
+        elif (found := _RESUMED.match(line)) and found[1] in begun:
+            yield begun.pop(found[1])
+
+
+needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+
+
+@needs_strace
+@pytest.mark.parametrize("disk", ["through", "plain"])
+def test_a_commits_file_and_its_folder_are_synced_before_the_acknowledgement(folder: Path, disk: str) -> None:
+    """Each append's own file, by a system-call trace; and the opening leaves nothing unsynced behind."""
+    seen = trace(folder, fsync=True, disk=disk)
+    says = [i for i, what in enumerate(seen) if what[0] == "said"]
+    assert [seen[i][1] for i in says] == [f"acknowledged {n}" for n in range(4)]
+    of_opening = {path for _, path in seen[: says[0]]}
+    in_wal = str(folder / "log" / "wal")
+    assert {str(folder), str(folder.parent), str(folder / "log"), f"{folder}/log/manifest", in_wal} <= of_opening
+    for start, end in itertools.pairwise(says):
+        synced = [path for _, path in seen[start + 1 : end]]
+        assert in_wal in synced
+        assert [path for path in synced if path.startswith(in_wal + "/")], synced
+    files = [path for what, path in seen if what == "synced" and path.startswith(in_wal + "/")]
+    assert len(set(files)) >= 4  # the store's id and three commits, each its own file
+    assert len(of_opening) < len(seen)
+
+
+@needs_strace
+def test_without_fsync_no_append_syncs(folder: Path) -> None:
+    """It is what the keyword asks for."""
+    seen = trace(folder, fsync=False, disk="through")
+    first = seen.index(("said", "acknowledged 0"))
+    assert [what for what in seen[first:] if what[0] == "synced"] == []
+
+
+def test_the_repr_says_what_an_acknowledgement_means(folder: Path) -> None:
+    """Only where less is asked for than is promised."""
+    with ek.EventStore(folder) as store:
+        assert "fsync" not in repr(store)
+    with ek.EventStore(folder, fsync=False) as store:
+        assert "fsync=False" in repr(store)
+    with ek.EventStore(fsync=False) as store:
+        assert "fsync" not in repr(store)
+
+
+# cuts
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the machine is simulated by what Linux tells of a process")
+@pytest.mark.parametrize("through", [True, False], ids=["written through", "plain disk"])
+def test_after_a_power_cut_every_acknowledged_event_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, through: bool
+) -> None:
+    """At random moments, with compaction and collection as busy as they can be; and the store goes on."""
+    if through and not device.set_sync_flag(tmp_path, on=True):
+        pytest.skip("this filesystem knows no flag for writing through")
+    another_boot(monkeypatch)
+    machine = Machine(tmp_path / "store", through=through, seed=7)
+    try:
+        cuts = []
+        for acknowledged in (1, 150, 400):
+            machine.wait_for_acknowledgements(acknowledged)
+            cuts.append(machine.cut())
+    finally:
+        machine.off()
+    if not through:
+        monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
+    for cut in cuts:
+        with ek.EventStore(cut.folder) as store:
+            position = store.position
+            assert position >= cut.acknowledged, cut
+            assert numbers(store) == list(range(position)), cut
+            assert store.streams()["version"].sum() == position
+            store.append("a-0", noted(position))
+        with ek.EventStore(cut.folder) as store:
+            assert store.position == position + 1
+
+
+@pytest.mark.usefixtures("plain_disk")
+def test_a_manifest_that_no_acknowledgement_relied_on_is_set_aside_after_a_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half-written as it may be, it would keep the store from opening; its events stand in the write-ahead log."""
+    with ek.EventStore(folder) as store:
+        store.append("a", [noted(n) for n in range(5)])
+    newest = local_folder.newest_manifest(folder)
+    assert ((marker.read(folder) or marker.Marker()).manifest or newest) <= newest
+    half_written = folder / "log" / "manifest" / f"{newest + 1:020d}.manifest"
+    half_written.write_bytes(bytes(400))
+    with pytest.raises(ek.DamagedError, match=half_written.name):
+        ek.EventStore(folder)
+    assert half_written.exists()  # on the same boot another process may be writing it
+    another_boot(monkeypatch)
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == list(range(5))
+    kept = [path.read_bytes() for path in (folder / "set-aside").rglob(half_written.name)]
+    assert kept == [bytes(400)]
+
+
+@pytest.mark.usefixtures("plain_disk")
+def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder: Path) -> None:
+    """So that a cut never takes away a manifest that an acknowledged event needs."""
+    from eventsourcing_kit import slate
+
+    with ek.EventStore(folder) as store:
+        for n in range(3):
+            store.append("a", noted(n))
+            slate._drive(lambda: store._log.table._db.flush_with_options(_MEMTABLE))
+            store.append("a", noted(n))
+            assert (marker.read(folder) or marker.Marker()).manifest == local_folder.newest_manifest(folder)
+
+
+def _memtable() -> object:
+    from eventsourcing_kit.slate import slate
+
+    return slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)
+
+
+_MEMTABLE = _memtable()
+
+
+@pytest.mark.parametrize("left", ["zeros", "cut off", "a sector of zeros"])
+def test_a_commit_that_was_never_acknowledged_may_be_half_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    """It is set aside after a cut; without a cut it is damage, and named."""
+    store = ek.EventStore(folder)
+    store.append("a", [noted(n) for n in range(3)])
+    before = marker.read(folder)
+    store.append("a", ek.NewEvent(type="Noted", data={"n": 3, "text": os.urandom(3000).hex()}))
+    store.close()
+    assert before is not None
+    marker.write(folder, before, sync=True)  # as it was before the commit that is cut
+    newest = max(wal.sizes(folder))
+    content = wal.path(folder, newest).read_bytes()
+    damaged = {
+        "zeros": bytes(len(content)),
+        "cut off": content[: len(content) // 2],
+        "a sector of zeros": content[:512] + bytes(512) + content[1024:],
+    }[left]
+    wal.path(folder, newest).write_bytes(damaged)
+    with pytest.raises(ek.DamagedError, match=wal.name(newest)):
+        ek.EventStore(folder)
+    another_boot(monkeypatch)
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == [0, 1, 2]
+        assert store.append("a", noted(3)).position == 4
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == [0, 1, 2, 3]
+
+
+def test_a_commit_that_was_acknowledged_is_never_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marker of the last closing says how far the log was safe."""
+    with ek.EventStore(folder) as store:
+        store.append("a", noted())
+    newest = wal.path(folder, max(wal.sizes(folder)))
+    newest.write_bytes(bytes(newest.stat().st_size))
+    another_boot(monkeypatch)
+    with pytest.raises(ek.DamagedError, match=newest.name):
+        ek.EventStore(folder)
+    assert not (folder / "set-aside").exists()
+
+
+def test_what_a_session_without_fsync_left_is_synced_by_the_next_with_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Acknowledged events would else follow upon events that a cut can take."""
+    with ek.EventStore(folder, fsync=False) as store:
+        for n in range(5):
+            store.append("a", noted(n))
+    synced: list[str] = []
+    plain = device.fsync
+    monkeypatch.setattr(device, "fsync", lambda path: (synced.append(path.name), plain(path))[1])
+    with ek.EventStore(folder) as store:
+        assert {wal.name(number) for number, size in wal.sizes(folder).items() if size} <= set(synced)
+        store.append("a", noted(5))
+    synced.clear()
+    with ek.EventStore(folder):
+        files = [name for name in synced if name.endswith(".sst") and len(name) == len(wal.name(1))]
+        assert len(files) <= 3  # and no more than once
+
+
+def test_a_superseded_writer_leaves_the_marker_alone(folder: Path) -> None:
+    """Its manifest may be older than what the new writer has collected by."""
+    older = ek.EventStore(folder)
+    older.append("a", noted())
+    code = "import sys, os, eventsourcing_kit as ek; store = ek.EventStore(sys.argv[1]); "
+    code += "store.append('a', ek.NewEvent(type='T')); os._exit(0)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, check=True, timeout=60)
+    after = (folder / marker.NAME).read_bytes()
+    older.close()
+    assert (folder / marker.NAME).read_bytes() == after
+
+
+def test_a_marker_that_cannot_be_read_is_no_marker(folder: Path) -> None:
+    """The store opens, and writes a new one."""
+    with ek.EventStore(folder) as store:
+        store.append("a", noted())
+    for content in (b"", b"{", b"[]", b'{"boot": 1}', json.dumps({"fences": 5}).encode()):
+        (folder / marker.NAME).write_bytes(content)
+        with ek.EventStore(folder) as store:
+            assert store.position == 1
+    assert marker.read(folder) is not None
