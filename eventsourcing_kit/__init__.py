@@ -16,6 +16,7 @@ from eventsourcing_kit.errors import (
     DuplicateIdError,
     EventSourcingError,
     InputError,
+    LaggardError,
     MomentError,
     NotebookError,
     OutcomeUnknownError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.history import History
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
+    from eventsourcing_kit.reporting import ReportingDatabase
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
@@ -48,6 +50,7 @@ _LATER = {
     "Projection": "projection",
     "Read": "read",
     "Receipt": "append",
+    "ReportingDatabase": "reporting",
     "STREAM_EXISTS": "store",
     "charts": "",
     "from_frame": "store",
@@ -68,6 +71,7 @@ __all__ = [
     "EventStore",
     "History",
     "InputError",
+    "LaggardError",
     "MomentError",
     "NewEvent",
     "NotebookError",
@@ -79,6 +83,7 @@ __all__ = [
     "Receipt",
     "RecordError",
     "RecordedEvent",
+    "ReportingDatabase",
     "SchemaError",
     "StorageError",
     "StoreClosedError",

@@ -8,6 +8,7 @@ EventSourcingError
 ├── OutcomeUnknownError                   an append that may or may not have been stored
 ├── StoreClosedError                      the store is closed, or was inherited through fork
 │   └── SupersededError                   another writer opened the store
+├── LaggardError (also a TimeoutError)    a position was not reached in time, or never will be
 ├── ReadOnlyError                         a write through a read-only store
 ├── StorageError                          the storage underneath failed or cannot be opened
 │   └── RecordError                       bytes in the log that are no record this version can read
@@ -77,6 +78,18 @@ class StoreClosedError(EventSourcingError):
 
 class SupersededError(StoreClosedError):
     """Another writer opened the store. Reading still works; to write, open the store again."""
+
+
+class LaggardError(EventSourcingError, TimeoutError):
+    """A position was waited for in vain.
+
+    Attributes: `position`; `laggards`, one (name, position, behind, error) for each that has not come so far. The cause
+    is the exception of the first that has failed.
+    """
+
+    def __init__(self, message: str, position: int, laggards: list[Any]) -> None:
+        self.position, self.laggards = position, laggards
+        super().__init__(message)
 
 
 class ReadOnlyError(EventSourcingError):

@@ -87,10 +87,16 @@ def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterat
 
 
 def fold(
-    projection: Projection, log: Log, selection: Selection, *, only: Any = EVERY, steps: Steps | None = None
+    projection: Projection,
+    log: Log,
+    selection: Selection,
+    *,
+    only: Any = EVERY,
+    steps: Steps | None = None,
+    states: dict[Any, Any] | None = None,
 ) -> dict[Any, Any]:
-    """The state of each key; every state on the way goes into `steps`."""
-    states: dict[Any, Any] = {}
+    """The state of each key, from `states` on; every state on the way goes into `steps`."""
+    states = {} if states is None else states
     handlers, initial = projection.handlers, projection.initial
     with paused_gc():
         for fact in facts(projection, log, selection):

@@ -78,6 +78,7 @@ class EventStore:
     ) -> None:
         self._path = _checked_path(path, read_only)
         self._fsync, self._read_only = fsync, read_only
+        self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see table_follower)
         if clock is not None and not callable(clock):
             raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -149,6 +150,8 @@ class EventStore:
         except OutcomeUnknownError as unknown:
             unknown.events = [_as_event(draft) for draft in unknown.events]
             raise
+        for update in list(self._inline):
+            update()
         return [Receipt(self._log, one.stream, placed) for one, placed in zip(given, stored, strict=True)]
 
     def load(
@@ -186,6 +189,8 @@ class EventStore:
                 times = loaded.times[start : start + len(part)]
                 writer.append(Submission([Batch(d.stream, [d]) for d in part], times))
                 advance(len(part))
+        for update in list(self._inline):
+            update()
         return self.position
 
     def _refuse_known_ids(self, loaded: list[Draft]) -> None:
