@@ -166,10 +166,15 @@ def _of_objects(kind: str, values: list[Any]) -> Any:
             np.full(len(values), frames.NO_TIME, dtype=np.int64)
         )  # fmt: skip
     if kind in ("FLOAT", "DOUBLE"):
-        return pd.array(pd.Series(values, dtype="object"), dtype="Float64")
+        return _floats(values)
     if kind == "BOOLEAN":
         return pd.array(values, dtype="boolean")
     return frames.objects(values)
+
+
+def _floats(values: list[Any]) -> Any:
+    missing = np.array([one is None for one in values], dtype=bool)
+    return pd.arrays.FloatingArray(np.array([0.0 if one is None else one for one in values], dtype=float), missing)
 
 
 def checked_path(path: object) -> str | None:

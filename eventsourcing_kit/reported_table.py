@@ -52,7 +52,7 @@ class ReportedTable:
         return None if self.error is None else str(self.error)
 
     def step(self, duck: Duck, log: Log) -> bool:
-        """Go on by one batch, rows and checkpoint in one transaction; False where there is nothing to do or it fails."""
+        """Go on by one batch, rows and checkpoint in one transaction; False where there is none or it fails."""
         if self.error is not None or self.position >= log.head.last or self.is_stale:
             return False
         if self.position == 0:
@@ -75,9 +75,7 @@ class ReportedTable:
         self.release, self.error = built, None
 
 
-def advance(
-    name: str, source: Source, release: Release, duck: Duck, log: Log, *, visible: bool
-) -> Kept:
+def advance(name: str, source: Source, release: Release, duck: Duck, log: Log, *, visible: bool) -> Kept:
     """Write one batch into a release; a `visible` one's checkpoint is kept in the same transaction."""
     upto, mark = batch_end(log, release.position)
     try:

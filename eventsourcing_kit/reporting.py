@@ -292,16 +292,7 @@ class ReportingDatabase:
             for name, kept in catalogue.tables(self._duck).items():
                 tables.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
         rows = [(name, at, max(head - at, 0), state, trouble) for name, (at, state, trouble) in tables.items()]
-        columns = list(zip(*rows, strict=True)) if rows else [[]] * 5
-        texts = {0: "table", 3: "state", 4: "error"}
-        return pd.DataFrame(
-            {
-                texts.get(i, ("table", "position", "behind")[min(i, 2)]): frames.nullable(list(values))
-                if i in (1, 2)
-                else frames.strings(frames.objects([pd.NA if one is None else one for one in values]))
-                for i, values in enumerate(columns)
-            }
-        )
+        return _lag_frame(rows)
 
     def progress(self, store: EventStore | None = None) -> pd.DataFrame:
         """How far tables were when, for `ek.charts.lag`: table, time, written, projected.
@@ -438,6 +429,22 @@ def _checked_name(table: str | None, projection: Projection) -> str:
     if name.casefold() == EVENTS:
         raise InputError(f"the table {EVENTS!r} is the raw log; give another name: db.add(projection, table=…)")
     return name
+
+
+def _lag_frame(rows: list[tuple[str, int, int, str, str | None]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "table": _texts([row[0] for row in rows]),
+            "position": frames.nullable([row[1] for row in rows]),
+            "behind": frames.nullable([row[2] for row in rows]),
+            "state": _texts([row[3] for row in rows]),
+            "error": _texts([row[4] for row in rows]),
+        }
+    )
+
+
+def _texts(values: list[Any]) -> Any:
+    return frames.strings(frames.objects([pd.NA if one is None else one for one in values]))
 
 
 @atexit.register

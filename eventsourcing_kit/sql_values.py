@@ -168,7 +168,8 @@ def _floats(values: list[Any]) -> Any:
     """DuckDB takes a NaN in an array for a missing value, so such columns are handed over as text."""
     if any(isinstance(value, float) and math.isnan(value) for value in values):
         return frames.strings(frames.objects([pd.NA if value is None else repr(float(value)) for value in values]))
-    return pd.array(pd.Series(values, dtype=object), dtype="Float64")
+    missing = np.array([value is None for value in values], dtype=bool)
+    return pd.arrays.FloatingArray(np.array([0 if value is None else value for value in values], dtype=float), missing)
 
 
 def from_array(name: str, kind: Kind) -> str:
@@ -224,5 +225,3 @@ def widening(column: str, old: Kind, new: Kind) -> str:
     if old == HUGEINT:
         return f"CAST(CAST({column} AS VARCHAR) AS JSON)"
     return f"to_json({column})" if native else f"to_json(CAST({column} AS VARCHAR))"
-
-

@@ -60,9 +60,7 @@ class StateTable:
             at = "row_from AS valid_from, {} AS valid_to, row_at AS position, {} AS position_to"
             still = at.format(f"CAST(NULL AS {_TIME})", "CAST(NULL AS BIGINT)")
             once = at.format("row_to", "row_until")
-            view = (
-                f"SELECT {columns}, {once} FROM {self._past} UNION ALL SELECT {columns}, {still} FROM {self._now}"
-            )
+            view = f"SELECT {columns}, {once} FROM {self._past} UNION ALL SELECT {columns}, {still} FROM {self._now}"
         duck.run(f"CREATE OR REPLACE VIEW main.{quoted(self.name)} AS {view}")
 
     def _reshape(self, duck: Duck, wanted: Columns) -> None:
@@ -86,7 +84,9 @@ class StateTable:
         columns = Columns(temporal=self.temporal) if first else self.columns.copy()
         last = dict(zip(numbers, range(len(numbers)), strict=True))
         ends = _ends(numbers) if self.temporal else {}
-        wanted = [i for i in range(len(numbers)) if steps.states[i] is not GONE and (i in ends or last[numbers[i]] == i)]
+        wanted = [
+            i for i in range(len(numbers)) if steps.states[i] is not GONE and (i in ends or last[numbers[i]] == i)
+        ]
         keys = columns.fit_keys([steps.keys[i] for i in wanted])
         values = columns.fit([steps.states[i] for i in wanted])
         if first:
@@ -116,7 +116,8 @@ class StateTable:
         }
         with duck.given(given):
             duck.run(
-                f"INSERT INTO {self._past} BY NAME SELECT n.*, make_timestamptz(g.time_us) AS row_to, g.place AS row_until "
+                f"INSERT INTO {self._past} BY NAME "
+                "SELECT n.*, make_timestamptz(g.time_us) AS row_to, g.place AS row_until "
                 f"FROM {self._now} n JOIN given g ON n.number = g.number"
             )
 

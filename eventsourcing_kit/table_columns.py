@@ -128,9 +128,7 @@ class Columns:
         made = cls(temporal=temporal)
         key, fields = from_json(text)
         made.key = Column(KEY, Kind(*key))
-        made.fields = {
-            WHOLE if field is None else field: Column(name, Kind(*kind)) for field, name, kind in fields
-        }
+        made.fields = {WHOLE if field is None else field: Column(name, Kind(*kind)) for field, name, kind in fields}
         return made
 
 
@@ -153,5 +151,3 @@ def first_columns(state: Any, *, temporal: bool) -> Columns:
     if state is not None:
         columns.fit([state])
     return columns
-
-

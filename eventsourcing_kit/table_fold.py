@@ -7,6 +7,7 @@ folded anew from the log up to the table's position, so that they are exactly th
 from __future__ import annotations
 
 import hashlib
+import inspect
 import types
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,8 @@ def batch_end(log: Log, after: int) -> tuple[int, str]:
 def mark_of(log: Log, position: int) -> str:
     """What only this history has at a position: its last event's id, and the hash of all that came before."""
     commit = log.commit_of(position)
-    return commit.previous.hex() + commit.id_bytes[position - commit.first].tobytes().hex()
+    mark: str = commit.previous.hex() + commit.id_bytes[position - commit.first].tobytes().hex()
+    return mark
 
 
 class Fold:
@@ -130,7 +132,7 @@ def _of_class(cls: type, seen: set[int], depth: int) -> Iterator[str]:
     if id(cls) in seen or depth > _DEPTH or not hasattr(cls, "__annotations__"):
         return
     seen.add(id(cls))
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+    for name, annotation in inspect.get_annotations(cls).items():
         yield f"{name}: {annotation}"
     for value in list(vars(cls).values()):
         if isinstance(value, types.FunctionType) and value.__module__ == cls.__module__:

@@ -13,10 +13,10 @@ import eventsourcing_kit as ek
 
 PUBLIC = [
     "ANY", "Append", "ConcurrencyError", "DuplicateIdError", "Event", "EventSourcingError", "EventStore", "GONE",
-    "History", "InputError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError",
-    "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent",
-    "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "SupersededError", "charts", "from_frame",
-    "testing",
+    "History", "InputError", "LaggardError", "MomentError", "NO_STREAM", "NewEvent", "NotebookError",
+    "OutcomeUnknownError", "Projection", "ProjectionError", "Read", "ReadOnlyError", "Receipt", "RecordError",
+    "RecordedEvent", "ReportingDatabase", "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError",
+    "SupersededError", "charts", "from_frame", "testing",
 ]  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def test_the_import_loads_none_of_the_large_libraries() -> None:
     """They are loaded when first used."""
     loaded = modules_after("import eventsourcing_kit as ek; ek.Event; ek.NewEvent(type='T'); ek.InputError")
     assert "pydantic" in loaded
-    assert not loaded & {"pandas", "altair", "slatedb", "numpy", "nbformat", "tqdm", "IPython"}
+    assert not loaded & {"pandas", "altair", "slatedb", "numpy", "nbformat", "tqdm", "IPython", "duckdb"}
 
 
 def test_a_store_needs_no_frames_and_no_charts() -> None:
@@ -84,7 +84,7 @@ def test_every_error_has_the_one_root_and_is_in_the_tree() -> None:
     from eventsourcing_kit import errors
 
     kinds = [thing for thing in vars(errors).values() if inspect.isclass(thing) and issubclass(thing, Exception)]
-    assert len(kinds) == 14
+    assert len(kinds) == 15
     for kind in kinds:
         assert issubclass(kind, ek.EventSourcingError)
         assert kind.__name__ in ek.__all__
