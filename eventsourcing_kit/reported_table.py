@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit import table_catalogue as catalogue
 from eventsourcing_kit.errors import EventSourcingError, ProjectionError, SchemaError, StorageError, StoreClosedError
 from eventsourcing_kit.table_fold import batch_end
-from eventsourcing_kit.table_release import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ class ReportedTable:
         if self.position == 0:
             self.release.code = self.source.code()
         try:
-            advance(self.name, self.source, self.release, duck, log, visible=True)
+            advance(self.name, self.release, duck, log, visible=True)
         except StoreClosedError:
             raise
         except Exception as error:
@@ -66,29 +66,27 @@ class ReportedTable:
             return False
         return True
 
-    def replace(self, duck: Duck, built: Release, kept: Kept) -> None:
+    def replace(self, duck: Duck, built: Release) -> None:
         """Put a release that was built beside the present one in its place, at once and for all readers."""
         with duck.transaction():
-            catalogue.keep(duck, self.name, kept)
+            catalogue.keep(duck, self.name, built.kept())
             built.show(duck)
             self.release.drop(duck)
         self.release, self.error = built, None
 
 
-def advance(name: str, source: Source, release: Release, duck: Duck, log: Log, *, visible: bool) -> Kept:
+def advance(name: str, release: Release, duck: Duck, log: Log, *, visible: bool) -> None:
     """Write one batch into a release; a `visible` one's checkpoint is kept in the same transaction."""
     upto, mark = batch_end(log, release.position)
     try:
         with duck.transaction():
-            columns = release.write(duck, log, upto, visible=visible)
-            kept = Kept(release.number, upto, mark, release.code, source.temporal(), columns)
+            release.write(duck, log, upto, visible=visible)
             if visible:
-                catalogue.keep(duck, name, kept)
+                catalogue.keep(duck, name, replace(release.kept(), position=upto, mark=mark))
     except BaseException:
         release.undo()
         raise
     release.done(upto, mark)
-    return kept
 
 
 def named(name: str, error: Exception) -> EventSourcingError:

@@ -126,7 +126,7 @@ class ReportingDatabase:
             release = source.go_on(kept[name])
         else:
             release = self._create(name, source, None if same is None else kept[name])
-            self._progress.add(name, frames.NO_TIME, 0)
+            self._progress.add(name, frames.NO_TIME, 0, 0)
         self._tables[name] = ReportedTable(name, source, release)
 
     def _create(self, name: str, source: Source, older: Kept | None) -> Release:
@@ -139,8 +139,7 @@ class ReportingDatabase:
             release.show(duck)
             if older is not None:
                 source.go_on(older).drop(duck)
-            kept = Kept(number, 0, "", release.code, source.temporal(), release.columns_text())
-            catalogue.keep(duck, name, kept)
+            catalogue.keep(duck, name, release.kept())
         return release
 
     # -- going on ----------------------------------------------------------------------------------------------------
@@ -202,7 +201,9 @@ class ReportingDatabase:
             finally:
                 self._is_writing = False
             if moved:
-                self._progress.add(table.name, max(head.last_us, log.time_of(table.position)), table.position)
+                self._progress.add(
+                    table.name, max(head.last_us, log.time_of(table.position)), table.position, head.last
+                )
         if moved or table.error is not None:
             self._announce()
         return moved
@@ -230,38 +231,44 @@ class ReportingDatabase:
     def _rebuild(self, table: ReportedTable, log: Log, progress: bool | None) -> None:
         built = table.source.begin(table.release.number + 1)
         head = log.head.last
-        kept = Kept(built.number, 0, "", built.code, table.source.temporal(), built.columns_text())
         try:
             with self._lock, self._duck.transaction() as duck:
                 self._check_open()
                 built.create(duck)
             with bar(head, progress, worth_it=head >= _EVENTS_WORTH_A_BAR) as moves:
-                is_done = False
-                while not is_done:
-                    with self._lock:
-                        self._check_open()
-                        log.refresh()
-                        self._check_store(log)
-                        if self._store_id is None and log.head.last:
-                            self._take_on(log)
-                        before = built.position
-                        if before < log.head.last:
-                            kept = advance(table.name, table.source, built, self._duck, log, visible=False)
-                        moves(built.position - before)
-                        is_done = built.position >= log.head.last
-                        if is_done:
-                            table.replace(self._duck, built, kept)
-                            self._progress.add(table.name, log.head.last_us, built.position)
+                while built.position < head:
+                    moves(self._build(table, built, log))
+            with self._lock:  # the present one now waits, so that its successor is never behind it
+                goal = max(table.position, log.head.last)
+                while built.position < goal:
+                    self._build(table, built, log)
+                table.replace(self._duck, built)
+                self._progress.add(table.name, log.head.last_us, built.position, log.head.last)
         except StoreClosedError:
             raise
         except BaseException as error:
-            with self._lock, contextlib.suppress(EventSourcingError):
-                self._check_open()
-                with self._duck.transaction() as duck:
-                    built.drop(duck)
+            self._give_up(built)
             if not isinstance(error, Exception):
                 raise
             raise named(table.name, error) from error
+
+    def _build(self, table: ReportedTable, built: Release, log: Log) -> int:
+        """One batch of a rebuild, which others see nothing of; the number of events."""
+        with self._lock:
+            self._check_open()
+            log.refresh()
+            self._check_store(log)
+            if self._store_id is None:
+                self._take_on(log)
+            before = built.position
+            advance(table.name, built, self._duck, log, visible=False)
+        return built.position - before
+
+    def _give_up(self, built: Release) -> None:
+        with self._lock, contextlib.suppress(EventSourcingError):
+            self._check_open()
+            with self._duck.transaction() as duck:
+                built.drop(duck)
 
     # -- asking ------------------------------------------------------------------------------------------------------
 
@@ -363,7 +370,7 @@ class ReportingDatabase:
                     f"position {one.position}; begin with a new file"
                 )
             if one.position:
-                self._progress.add(name, log.time_of(one.position), one.position)
+                self._progress.add(name, log.time_of(one.position), one.position, one.position)
 
     def _take_on(self, log: Log) -> None:
         """The store whose first events come is the one that this database reports on, for good."""

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.duck import Duck
     from eventsourcing_kit.replay import Steps
+    from eventsourcing_kit.sql_values import Kind
 
     Ints = npt.NDArray[np.int64]
 
 SCHEMA = "eventsourcing_kit"
 _TIME = "TIMESTAMP WITH TIME ZONE"
+# The tables' own columns: no field's column has such a name (see table_columns).
+_NUMBER, _FROM, _AT, _TO, _UNTIL = '"#number"', '"#from"', '"#at"', '"#to"', '"#until"'
 
 
 class StateTable:
@@ -42,10 +45,10 @@ class StateTable:
     def create(self, duck: Duck) -> None:
         """Make the tables, empty; within a transaction, as all of these."""
         columns = "".join(f", {quoted(name)} {kind.sql}" for name, kind in self.columns.every().items())
-        since = f", number BIGINT, row_from {_TIME}, row_at BIGINT"
+        since = f", {_NUMBER} BIGINT, {_FROM} {_TIME}, {_AT} BIGINT"
         duck.run(f"CREATE OR REPLACE TABLE {self._now} ({columns[2:]}{since})")
         if self.temporal:
-            duck.run(f"CREATE OR REPLACE TABLE {self._past} ({columns[2:]}{since}, row_to {_TIME}, row_until BIGINT)")
+            duck.run(f"CREATE OR REPLACE TABLE {self._past} ({columns[2:]}{since}, {_TO} {_TIME}, {_UNTIL} BIGINT)")
 
     def drop(self, duck: Duck) -> None:
         """Remove the tables, not the view."""
@@ -57,46 +60,48 @@ class StateTable:
         columns = ", ".join(map(quoted, self.columns.every()))
         view = f"SELECT {columns} FROM {self._now}"
         if self.temporal:
-            at = "row_from AS valid_from, {} AS valid_to, row_at AS position, {} AS position_to"
+            at = f"{_FROM} AS valid_from, {{}} AS valid_to, {_AT} AS position, {{}} AS position_to"
             still = at.format(f"CAST(NULL AS {_TIME})", "CAST(NULL AS BIGINT)")
-            once = at.format("row_to", "row_until")
+            once = at.format(_TO, _UNTIL)
             view = f"SELECT {columns}, {once} FROM {self._past} UNION ALL SELECT {columns}, {still} FROM {self._now}"
         duck.run(f"CREATE OR REPLACE VIEW main.{quoted(self.name)} AS {view}")
 
-    def _reshape(self, duck: Duck, wanted: Columns) -> None:
-        """Add and widen columns."""
-        old = self.columns.every()
-        for name, kind in wanted.every().items():
+    def _reshape(self, duck: Duck, wanted: Columns, *, visible: bool) -> None:
+        """Make the tables, and the view where it is `visible`, have these columns."""
+        old, new = self.columns.every(), wanted.every()
+        shaped = StateTable(self.name, self.release, temporal=self.temporal, columns=wanted)
+        if self.columns.is_guess:
+            shaped.create(duck)
+        elif old != new:
+            self._widen(duck, old, new)
+        if visible and (self.columns.is_guess or old != new):
+            shaped.show(duck)
+
+    def _widen(self, duck: Duck, old: dict[str, Kind], new: dict[str, Kind]) -> None:
+        for name, kind in new.items():
             for table in (self._now, self._past) if self.temporal else (self._now,):
                 if name not in old:
                     duck.run(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {kind.sql}")
-                elif old[name] != kind and (old[name].sql != kind.sql or old[name].name == "NULL"):
+                elif old[name].sql != kind.sql:
                     values = sql_values.widening(quoted(name), old[name], kind)
                     duck.run(f"ALTER TABLE {table} ALTER COLUMN {quoted(name)} TYPE {kind.sql} USING {values}")
 
     # -- the rows ----------------------------------------------------------------------------------------------------
 
-    def write(self, duck: Duck, steps: Steps, numbers: Sequence[int], *, first: bool, visible: bool) -> Columns:
+    def write(self, duck: Duck, steps: Steps, numbers: Sequence[int], *, visible: bool) -> Columns:
         """Write the states that a fold passed through, `numbers` those of their keys; returns the columns now.
 
-        With the `first` states the columns are found anew: until then they were judged by the initial state.
+        With the first row the columns are found anew: until then they were judged by the initial state.
         """
-        columns = Columns(temporal=self.temporal) if first else self.columns.copy()
         last = dict(zip(numbers, range(len(numbers)), strict=True))
         ends = _ends(numbers) if self.temporal else {}
-        wanted = [
-            i for i in range(len(numbers)) if steps.states[i] is not GONE and (i in ends or last[numbers[i]] == i)
-        ]
+        wanted = [i for i in sorted({*ends, *last.values()}) if steps.states[i] is not GONE]
+        if self.columns.is_guess and not wanted:
+            return self.columns
+        columns = Columns(temporal=self.temporal) if self.columns.is_guess else self.columns.copy()
         keys = columns.fit_keys([steps.keys[i] for i in wanted])
         values = columns.fit([steps.states[i] for i in wanted])
-        if first:
-            before, self.columns = self.columns, columns
-            self.create(duck)
-            self.columns = before
-        else:
-            self._reshape(duck, columns)
-        if visible and columns.every() != self.columns.every():
-            StateTable(self.name, self.release, temporal=self.temporal, columns=columns).show(duck)
+        self._reshape(duck, columns, visible=visible)
         if self.temporal:
             self._close(duck, steps, numbers)
         self._replace(duck, list(last))
@@ -117,13 +122,13 @@ class StateTable:
         with duck.given(given):
             duck.run(
                 f"INSERT INTO {self._past} BY NAME "
-                "SELECT n.*, make_timestamptz(g.time_us) AS row_to, g.place AS row_until "
-                f"FROM {self._now} n JOIN given g ON n.number = g.number"
+                f"SELECT n.*, make_timestamptz(g.time_us) AS {_TO}, g.place AS {_UNTIL} "
+                f"FROM {self._now} n JOIN given g ON n.{_NUMBER} = g.number"
             )
 
     def _replace(self, duck: Duck, numbers: list[int]) -> None:
         with duck.given({"number": _whole(numbers)}):
-            duck.run(f"DELETE FROM {self._now} WHERE number IN (SELECT number FROM given)")
+            duck.run(f"DELETE FROM {self._now} WHERE {_NUMBER} IN (SELECT number FROM given)")
 
     def _insert(
         self,
@@ -145,14 +150,14 @@ class StateTable:
             "end_us": nullable([None if i is None else steps.us[i] for i in followed]),
             "end_place": nullable([None if i is None else steps.positions[i] for i in followed]),
         }
-        into = ", ".join(map(quoted, kinds)) + ", number, row_from, row_at"
+        into = ", ".join(map(quoted, kinds)) + f", {_NUMBER}, {_FROM}, {_AT}"
         taken = ", ".join(sql_values.from_array(f"c{i}", kind) for i, kind in enumerate(kinds.values()))
         taken += ", number, make_timestamptz(time_us), place"
         with duck.given(given):
             duck.run(f"INSERT INTO {self._now} ({into}) SELECT {taken} FROM given WHERE end_place IS NULL")
             if self.temporal:
                 duck.run(
-                    f"INSERT INTO {self._past} ({into}, row_to, row_until) "
+                    f"INSERT INTO {self._past} ({into}, {_TO}, {_UNTIL}) "
                     f"SELECT {taken}, make_timestamptz(end_us), end_place FROM given WHERE end_place IS NOT NULL"
                 )
 

@@ -46,12 +46,14 @@ class Columns:
         self.reserved = (KEY, *OF_TIME) if temporal else (KEY,)
         self.key = Column(KEY, NOTHING)
         self.fields: dict[Field, Column] = {}
+        self.is_guess = False  # whether they were judged by the initial state, because no row has been written yet
         self._seen: set[type] = set()
 
     def copy(self) -> Columns:
         """The same columns, to be changed on their own."""
         made = Columns(temporal=len(self.reserved) > 1)
         made.key, made.fields, made._seen = self.key, dict(self.fields), set(self._seen)
+        made.is_guess = self.is_guess
         return made
 
     def every(self) -> dict[str, Kind]:
@@ -120,13 +122,13 @@ class Columns:
             [None if isinstance(field, Whole) else field, column.name, column.kind]
             for field, column in self.fields.items()
         ]
-        return to_json([self.key.kind, fields]).decode()
+        return to_json([self.is_guess, self.key.kind, fields]).decode()
 
     @classmethod
     def from_text(cls, text: str, *, temporal: bool) -> Columns:
         """The inverse of `to_text`."""
         made = cls(temporal=temporal)
-        key, fields = from_json(text)
+        made.is_guess, key, fields = from_json(text)
         made.key = Column(KEY, Kind(*key))
         made.fields = {WHOLE if field is None else field: Column(name, Kind(*kind)) for field, name, kind in fields}
         return made
@@ -150,4 +152,5 @@ def first_columns(state: Any, *, temporal: bool) -> Columns:
     columns = Columns(temporal=temporal)
     if state is not None:
         columns.fit([state])
+    columns.is_guess = True
     return columns

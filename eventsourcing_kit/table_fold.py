@@ -46,11 +46,6 @@ class Fold:
         self._states: dict[Any, Any] = {}
         self._numbers: dict[Any, int] = {}
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no event has been handled yet."""
-        return not self._numbers
-
     def advance(self, log: Log, upto: int) -> tuple[Steps, list[int]]:
         """Fold up to a position; the states passed through, and their keys' numbers in order of appearance."""
         steps = Steps()

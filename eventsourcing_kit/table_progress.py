@@ -19,10 +19,11 @@ _MOST = 100_000
 
 
 class Mark(NamedTuple):
-    """A table was at a position when the log's last event was the one recorded at `us`."""
+    """A table came to a position when the log's last event was the one at `written`, recorded at `us`."""
 
     us: int
     position: int
+    written: int
 
 
 class Progress:
@@ -31,9 +32,9 @@ class Progress:
     def __init__(self) -> None:
         self._marks: dict[str, deque[Mark]] = {}
 
-    def add(self, name: str, us: int, position: int) -> None:
+    def add(self, name: str, us: int, position: int, written: int) -> None:
         """A table has come to a position."""
-        self._marks.setdefault(name, deque(maxlen=_MOST)).append(Mark(us, position))
+        self._marks.setdefault(name, deque(maxlen=_MOST)).append(Mark(us, position, written))
 
     def frame(self, log: Log | None) -> pd.DataFrame:
         """One row whenever a table or the log moved on: table, time, written, projected."""
@@ -52,10 +53,11 @@ def _written(log: Log) -> tuple[np.ndarray, np.ndarray]:
 def _of_table(name: str, marks: list[Mark], written: tuple[np.ndarray, np.ndarray] | None) -> pd.DataFrame:
     """The log's commits and the table's marks, one after another; at one time the commit comes first."""
     us, positions = _array(mark.us for mark in marks), _array(mark.position for mark in marks)
-    log_us, log_positions = (us, positions) if written is None else written
-    since = us[0] if positions[0] else np.iinfo(np.int64).min
-    times = np.concatenate([log_us[log_us > since], us[us > np.iinfo(np.int64).min]])
-    is_mark = np.arange(len(times)) >= int((log_us > since).sum())
+    log_us, log_positions = (us, _array(mark.written for mark in marks)) if written is None else written
+    since = us[0] if positions[0] else frames.NO_TIME
+    others = log_us[log_us > since] if written is not None else us[:0]
+    times = np.concatenate([others, us[us > frames.NO_TIME]])
+    is_mark = np.arange(len(times)) >= len(others)
     order = np.lexsort((is_mark, times))
     times, is_mark = times[order], is_mark[order]
     seen = np.searchsorted(log_us, times, side="right")

@@ -49,11 +49,11 @@ class Release(Protocol):
     def drop(self, duck: Duck) -> None:
         """Remove the tables."""
 
-    def columns_text(self) -> str:
-        """The columns, as the database keeps them."""
+    def kept(self) -> Kept:
+        """What the database keeps of it."""
 
-    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> str:
-        """Write what the events up to a position change; returns the columns as text."""
+    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> None:
+        """Write what the events up to a position change."""
 
     def done(self, upto: int, mark: str) -> None:
         """It was committed."""
@@ -67,9 +67,6 @@ class Source(Protocol):
 
     def code(self) -> str:
         """The fingerprint of the code that makes the rows."""
-
-    def temporal(self) -> bool:
-        """Whether every row there ever was is kept."""
 
     def begin(self, number: int) -> Release:
         """A new release."""
@@ -99,18 +96,17 @@ class StateRelease:
         """Remove the tables."""
         self._table.drop(duck)
 
-    def columns_text(self) -> str:
-        """The columns, as the database keeps them."""
-        return self._columns.to_text()
+    def kept(self) -> Kept:
+        """What the database keeps of it."""
+        columns = self._columns.to_text()
+        return Kept(self.number, self.position, self.mark, self.code, self._table.temporal, columns)
 
-    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> str:
-        """Write the states that changed; returns the columns as text."""
+    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> None:
+        """Write the states that changed."""
         self._fold.catch_up(log, self.position)
-        is_first = self._fold.is_empty
         steps, numbers = self._fold.advance(log, upto)
         if numbers:
-            self._columns = self._table.write(duck, steps, numbers, first=is_first, visible=visible)
-        return self._columns.to_text()
+            self._columns = self._table.write(duck, steps, numbers, visible=visible)
 
     def done(self, upto: int, mark: str) -> None:
         """It was committed."""
@@ -141,14 +137,13 @@ class EventsRelease:
         """Remove the table."""
         self._table.drop(duck)
 
-    def columns_text(self) -> str:
-        """The columns are always the same."""
-        return ""
+    def kept(self) -> Kept:
+        """What the database keeps of it."""
+        return Kept(self.number, self.position, self.mark, self.code, False, "")
 
-    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> str:
-        """Add the events; the columns are always the same."""
+    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> None:
+        """Add the events."""
         self._table.write(duck, log, self.position, upto)
-        return ""
 
     def done(self, upto: int, mark: str) -> None:
         """It was committed."""
@@ -167,10 +162,6 @@ class StateSource:
     def code(self) -> str:
         """The fingerprint of the projection, and whether all rows are kept."""
         return code_of(self.projection) + (" temporal" if self._temporal else "")
-
-    def temporal(self) -> bool:
-        """Whether every row there ever was is kept."""
-        return self._temporal
 
     def begin(self, number: int) -> StateRelease:
         """A new release, whose columns are judged by the initial state until there are others."""
@@ -193,10 +184,6 @@ class EventsSource:
     def code(self) -> str:
         """It never changes."""
         return "events 1"
-
-    def temporal(self) -> bool:
-        """Each event is a row for good."""
-        return False
 
     def begin(self, number: int) -> EventsRelease:
         """A new release."""
