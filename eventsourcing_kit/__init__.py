@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.projection import GONE, Projection
     from eventsourcing_kit.read import Read
     from eventsourcing_kit.report import Report
+    from eventsourcing_kit.reporting import ReportingDatabase
     from eventsourcing_kit.schema_frames import schemas
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame, rescue
     from eventsourcing_kit.subscription import Subscription
@@ -62,6 +63,7 @@ _LATER = {
     "Read": "read",
     "Receipt": "append",
     "Report": "report",
+    "ReportingDatabase": "reporting",
     "SKIP": "parked",
     "STOP": "parked",
     "STREAM_EXISTS": "store",
@@ -107,6 +109,7 @@ __all__ = [
     "RecordError",
     "RecordedEvent",
     "Report",
+    "ReportingDatabase",
     "SchemaError",
     "StorageError",
     "StoreClosedError",

@@ -1,4 +1,4 @@
-"""Charts of a log and of the states that it passed through: `timeline`, `evolution`, `scrubber`; and `snapshots`.
+"""Charts of a log and of the states that it passed through: `timeline`, `evolution`, `scrubber`; `snapshots`, `lag`.
 
 Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further. Times are
 UTC for every viewer. A log of any length draws: beyond `max_marks` it is sampled, beyond `max_lanes` or
@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from eventsourcing_kit import chart_data as data
-from eventsourcing_kit import renderer
+from eventsourcing_kit import lag_data, renderer
 from eventsourcing_kit.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from eventsourcing_kit.history import History
 
-__all__ = ["evolution", "scrubber", "snapshots", "timeline"]
+__all__ = ["evolution", "lag", "scrubber", "snapshots", "timeline"]
 
 PALETTE = [
     *("#3b6ea5", "#e08e45", "#4f9d78", "#b8566f", "#8a78b4"),
@@ -29,6 +31,7 @@ PALETTE = [
 ]
 OTHERS = "#aab4be"
 FUTURE = "#d6dde3"
+WRONG = "#c0392b"
 INK, PALE_INK, GRID = "#2f3b46", "#6b7885", "#edf0f3"
 LANE_HEIGHT = 28
 # The shortest text that names a tick, on a clock of 24 hours; Vega's own says "09 AM".
@@ -200,6 +203,80 @@ def snapshots(
         title=heading(title, []),
         description=f"snapshots: {counted(len(table), 'position')}",
     )
+
+
+def lag(
+    frame: pd.DataFrame,
+    *,
+    stale: Mapping[Any, str] | None = None,
+    table: str | None = None,
+    max_marks: int = 2_000,
+    max_tables: int = 8,
+    width: int = 640,
+    height: int = 280,
+    title: str = "Written and projected",
+) -> alt.LayerChart:
+    """Draw how far the log was written and how far tables had projected it, over time; between them lies the lag.
+
+    `frame` is that of `db.progress(store)`: table, time, written and projected. `table` draws one of several, with
+    the lag as an area. `stale` marks moments at which a reader was told something old: a text a time, drawn at the
+    position that the reader saw, with a line up to what had been written by then.
+
+    Raises `InputError` where a column is missing, a time has no zone, or there is no such table.
+
+        ek.charts.lag(db.progress(store), stale={"2026-01-05T09:03:30Z": "the page said 100"}, table="balance")
+    """
+    check_limits(max_marks=max_marks, max_tables=max_tables)
+    drawn = data.as_frame(frame, lag_data.LAG_COLUMNS, "lag")
+    rows, notes = lag_data.lag_rows(drawn, table, max_tables=max_tables, max_marks=max_marks)
+    seen = lag_data.stale_rows(drawn, stale or {}, table)
+    times = lag_data.joined(rows["time"], seen["time"])
+    x, y = time_axis("time", times), alt.Y("position:Q", axis=quiet_axis(title="position", tickMinStep=1))
+    names = lag_data.series_names(rows)
+    scale = alt.Scale(domain=names, range=[INK, *PALETTE[: len(names) - 1]])
+    tooltip = [alt.Tooltip(name) for name in ("series:N", "position:Q", "behind:Q", "when:N")]
+    lines = alt.Chart(lag_data.lag_lines(rows)).mark_line(interpolate="step-after", strokeWidth=2)
+    layers = [
+        lines.encode(x=x, y=y, color=alt.Color("series:N", scale=scale, legend=legend("position")), tooltip=tooltip)
+    ]
+    if rows["table"].nunique() == 1:
+        layers.insert(0, lag_area(rows, x))
+    if len(seen):
+        layers.extend(stale_marks(seen, x))
+    return layered(*layers).properties(
+        width=width,
+        height=height,
+        title=heading(title, notes or empty_note(rows)),
+        description=f"lag: {counted_values(drawn, 'table')}, {counted(len(seen), 'stale reading')}",
+    )
+
+
+def lag_area(rows: pd.DataFrame, x: alt.X) -> alt.Chart:
+    """Draw what is written and not projected yet."""
+    area = alt.Chart(rows).mark_area(interpolate="step-after", opacity=0.16, color=PALETTE[0])
+    drawn: alt.Chart = area.encode(x=x, y=alt.Y("projected:Q", title="position"), y2="written:Q")
+    return drawn
+
+
+def stale_marks(seen: pd.DataFrame, x: alt.X) -> list[alt.Chart]:
+    """Draw where readers were told something old: what they saw, how far it lay behind, and what it was."""
+    marks = alt.Chart(seen)
+    tooltip = [alt.Tooltip(name) for name in ("told:N", "table:N", "behind:Q", "when:N")]
+    y = alt.Y("projected:Q", title="position")
+    place: dict[str, Any] = {
+        "align": alt.expr("datum.late ? 'right' : 'left'"),
+        "dx": alt.expr("datum.late ? -9 : 9"),
+        "dy": alt.expr("datum.low ? -13 : 14"),
+        "fontSize": 12,
+        "fontWeight": "bold",
+    }
+    halo = marks.mark_text(color="white", stroke="white", strokeWidth=4, **place)  # lines may pass below the text
+    return [
+        marks.mark_rule(color=WRONG, strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=y, y2="written:Q"),
+        marks.mark_point(color=WRONG, filled=True, size=80, opacity=1).encode(x=x, y=y, tooltip=tooltip),
+        halo.encode(x=x, y=y, text="told:N"),
+        marks.mark_text(color=WRONG, **place).encode(x=x, y=y, text="told:N"),
+    ]
 
 
 def moment_label(told: pd.DataFrame, width: int) -> alt.Chart:

@@ -105,6 +105,7 @@ class EventStore:
         policies = Policies(unknown, newer)
         self._path = _checked_path(path, read_only)
         self._fsync, self._read_only = fsync, read_only
+        self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see table_follower)
         if clock is not None and not callable(clock):
             raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -197,13 +198,19 @@ class EventStore:
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
         try:
-            return writer.append(submission)
+            stored = writer.append(submission)
         except ConcurrencyError as conflict:
             conflict.unseen = self._unseen(conflict)
             raise
         except OutcomeUnknownError as unknown:
             unknown.events = [_as_event(draft) for draft in unknown.events]
             raise
+        self._update_inline()
+        return stored
+
+    def _update_inline(self) -> None:
+        for update in list(self._inline):
+            update()
 
     def handle(
         self,
@@ -264,6 +271,7 @@ class EventStore:
                 stop = min(start + _ROWS_A_COMMIT, len(loaded))
                 writer.append(Submission(loaded.rows(start, stop), times=loaded.times[start:stop]))
                 advance(stop - start)
+        self._update_inline()
         return self.position
 
     def _refuse_known_ids(self, ids: Iterable[UUID]) -> None:

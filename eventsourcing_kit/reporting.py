@@ -1,0 +1,462 @@
+"""The reporting database: projections as SQL tables in DuckDB, kept by the log and apart from it."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+import time
+import weakref
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from eventsourcing_kit import frames
+from eventsourcing_kit import table_catalogue as catalogue
+from eventsourcing_kit.duck import Duck, checked_path
+from eventsourcing_kit.errors import EventSourcingError, InputError, LaggardError, StoreClosedError
+from eventsourcing_kit.events_table import EVENTS
+from eventsourcing_kit.progress import bar
+from eventsourcing_kit.projection import Projection
+from eventsourcing_kit.reported_table import ReportedTable, advance, named
+from eventsourcing_kit.store import EventStore
+from eventsourcing_kit.table_fold import mark_of
+from eventsourcing_kit.table_follower import Follower
+from eventsourcing_kit.table_progress import Progress
+from eventsourcing_kit.table_release import EventsSource, Kept, StateSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from eventsourcing_kit.log import Log
+    from eventsourcing_kit.moment import Moment
+    from eventsourcing_kit.table_release import Release, Source
+
+_NAME_CHARACTERS = 120
+_EVENTS_WORTH_A_BAR = 50_000
+_LOOK_SECONDS = 0.5
+
+_files: weakref.WeakValueDictionary[str, ReportingDatabase] = weakref.WeakValueDictionary()
+_open: weakref.WeakSet[ReportingDatabase] = weakref.WeakSet()
+
+
+class ReportingDatabase:
+    """Projections as tables of a DuckDB database, in a file (`"data/bank.duckdb"`) or in memory (no path).
+
+    `add` makes a projection a table; `update`, `follow` or `rebuild` bring it to the log's end; `sql` asks. The table
+    `events` is the raw log, unless `events=False`. A table's rows and its checkpoint are written in one transaction,
+    and always up to a commit's end: killed at any moment it goes on with each event counted once, and no reader sees
+    half an append. The file belongs to one store, and to one process at a time. A context manager; `close()` is safe
+    to call twice.
+
+    Needs DuckDB: `pip install "eventsourcing_kit[reporting]"`.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"}))
+    >>> shipped = ek.Projection("shipped", initial=lambda: 0)
+    >>> _ = shipped.on("Shipped")(lambda state, event: state + 1)
+    >>> db = ek.ReportingDatabase()
+    >>> db.add(shipped)
+    >>> _ = db.update(store)
+    >>> db.sql("SELECT key, state FROM shipped").values.tolist()
+    [['order-7', 1]]
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, events: bool = True) -> None:
+        self._path = checked_path(path)
+        older = _files.get(self._path or "")
+        if older is not None:
+            older.close()  # a cell that is run again means this one
+        self._lock = threading.RLock()
+        self._moved = threading.Condition()
+        self._is_writing = self._is_closed = False
+        self._follower: Follower | None = None
+        self._known: weakref.WeakSet[Log] = weakref.WeakSet()
+        self._progress = Progress()
+        self._duck = Duck(self._path)
+        try:
+            catalogue.prepare(self._duck)
+        except BaseException:
+            self._duck.close()
+            raise
+        self._store_id = catalogue.store_id(self._duck)
+        self._tables: dict[str, ReportedTable] = {}
+        if events:
+            self._begin(EVENTS, EventsSource())
+        _open.add(self)
+        if self._path is not None:
+            _files[self._path] = self
+
+    # -- tables ------------------------------------------------------------------------------------------------------
+
+    def add(self, projection: Projection, *, table: str | None = None, temporal: bool = False) -> None:
+        """Make a projection a table, named as the projection or `table`: a row a key.
+
+        The columns are `key` and the state's fields, typed by its model's annotations or by the values that come; a
+        state that is no model, dataclass or dict stands in the column `state`. What is nested is JSON. A table that is
+        there already goes on where it stood. A row appears with a key's first event and goes with `ek.GONE`.
+
+        A `temporal` table keeps every row there ever was: `valid_from` and `valid_to` say in which time, `position` and
+        `position_to` at which positions it held (from inclusive, to exclusive; NULL = still). As of a time t that is
+        `WHERE valid_from <= t AND (valid_to IS NULL OR valid_to > t)`, which equals `store.replay(as_of=t)`.
+
+        Where the projection has changed since the table was built, the table stays as it is, is called stale in `lag`,
+        and waits for `rebuild`. Raises `InputError` for a name that is no identifier or is taken.
+        """
+        if not isinstance(projection, Projection):
+            raise InputError(f"{projection!r} is no projection; make one with ek.Projection(name, initial=…)")
+        name = _checked_name(table, projection)
+        with self._lock:
+            self._check_open()
+            self._begin(name, StateSource(name, projection, temporal=temporal))
+
+    def _begin(self, name: str, source: Source) -> None:
+        """Go on with a table of the database, or make it."""
+        kept = catalogue.tables(self._duck)
+        same = next((one for one in kept if one.casefold() == name.casefold()), None)
+        if same is not None and same != name:
+            raise InputError(f"there is a table {same!r}, which SQL takes for {name!r}; give another name: table=…")
+        known = self._tables.get(name)
+        if known is not None and known.is_rebuilding:
+            raise InputError(f"the table {name!r} is being rebuilt; wait for it, or give another name: table=…")
+        if same is not None and kept[name].position > 0:
+            release = source.go_on(kept[name])
+        else:
+            release = self._create(name, source, None if same is None else kept[name])
+            self._progress.add(name, frames.NO_TIME, 0, 0)
+        self._tables[name] = ReportedTable(name, source, release)
+
+    def _create(self, name: str, source: Source, older: Kept | None) -> Release:
+        number = 1 if older is None else older.release + 1
+        release = source.begin(number)
+        with self._duck.transaction() as duck:
+            if older is None:
+                catalogue.check_free(duck, name)
+            release.create(duck)
+            release.show(duck)
+            if older is not None:
+                source.go_on(older).drop(duck)
+            catalogue.keep(duck, name, release.kept())
+        return release
+
+    # -- going on ----------------------------------------------------------------------------------------------------
+
+    def update(self, store: EventStore) -> pd.DataFrame:
+        """Bring all tables to the log's end, now; returns `lag(store)`.
+
+        Tables that had failed are tried again. Where one fails, its batch is rolled back and the others go on; then its
+        error is raised, a `ProjectionError` that names table, event, handler and the state before. Stale tables stay
+        as they are. Raises `InputError` for the events of another store.
+        """
+        log = self._log_of(store)
+        for table in self._all():
+            table.error = None
+        self._catch_up(store, log)
+        failed = [table.error for table in self._all() if table.error is not None]
+        for other in failed[1:]:
+            failed[0].add_note(f"and {other}")
+        if failed:
+            raise failed[0]
+        return self.lag(store)
+
+    def follow(self, store: EventStore, *, inline: bool = False) -> Follower:
+        """Keep all tables at the store's heels until `.stop()`, or until the store or this database is closed.
+
+        In the background: a thread looks for new events fifty times a second, also in a store that another process
+        writes (`read_only=True`). With `inline=True`, before each append through this store object returns: then
+        readers see what was written, and every append waits for the tables. A table that fails stays where it is,
+        harms neither appends nor other tables, is called failed in `lag`, and is tried again by `update`.
+        """
+        log = self._log_of(store)
+        self._stop()
+        for table in self._all():
+            table.error = None
+        self._follower = Follower(store, lambda: self._catch_up(store, log), inline=inline)
+        return self._follower
+
+    def _catch_up(self, store: EventStore, log: Log) -> None:
+        """Batch by batch, the tables in turn, so that they move on side by side."""
+        moved = True
+        while moved:
+            log.refresh()
+            moved = False
+            for table in self._all():
+                moved |= self._step(table, log)
+
+    def _step(self, table: ReportedTable, log: Log) -> bool:
+        with self._lock:
+            if self._is_writing:
+                return False  # a handler that appends to the store that it is called for
+            self._check_open()
+            self._check_store(log)
+            self._is_writing = True
+            try:
+                head = log.head
+                if self._store_id is None and head.last:
+                    self._take_on(log)
+                moved = table.step(self._duck, log)
+            finally:
+                self._is_writing = False
+            if moved:
+                self._progress.add(
+                    table.name, max(head.last_us, log.time_of(table.position)), table.position, head.last
+                )
+        if moved or table.error is not None:
+            self._announce()
+        return moved
+
+    def rebuild(self, table: str, store: EventStore, *, progress: bool | None = None) -> None:
+        """Build a table anew from the first event, beside the present one, which answers until both change places.
+
+        What is appended meanwhile is included. Where it fails, the present one stays. `progress` shows a bar; by
+        default for long logs at a terminal or in a notebook, and never in a test.
+        """
+        log = self._log_of(store)
+        found = self._tables.get(table)
+        if found is None:
+            raise InputError(f"there is no table {table!r} to rebuild; there are: {', '.join(self._tables) or 'none'}")
+        with self._lock:
+            if found.is_rebuilding:
+                raise InputError(f"the table {table!r} is being rebuilt already; wait for it")
+            found.is_rebuilding = True
+        try:
+            self._rebuild(found, log, progress)
+        finally:
+            found.is_rebuilding = False
+            self._announce()
+
+    def _rebuild(self, table: ReportedTable, log: Log, progress: bool | None) -> None:
+        built = table.source.begin(table.release.number + 1)
+        head = log.head.last
+        try:
+            with self._lock, self._duck.transaction() as duck:
+                self._check_open()
+                built.create(duck)
+            with bar(head, progress, worth_it=head >= _EVENTS_WORTH_A_BAR) as moves:
+                while built.position < head:
+                    moves(self._build(table, built, log))
+            with self._lock:  # the present one now waits, so that its successor is never behind it
+                goal = max(table.position, log.head.last)
+                while built.position < goal:
+                    self._build(table, built, log)
+                table.replace(self._duck, built)
+                self._progress.add(table.name, log.head.last_us, built.position, log.head.last)
+        except StoreClosedError:
+            raise
+        except BaseException as error:
+            self._give_up(built)
+            if not isinstance(error, Exception):
+                raise
+            raise named(table.name, error) from error
+
+    def _build(self, table: ReportedTable, built: Release, log: Log) -> int:
+        """One batch of a rebuild, which others see nothing of; the number of events."""
+        with self._lock:
+            self._check_open()
+            log.refresh()
+            self._check_store(log)
+            if self._store_id is None:
+                self._take_on(log)
+            before = built.position
+            advance(table.name, built, self._duck, log, visible=False)
+        return built.position - before
+
+    def _give_up(self, built: Release) -> None:
+        with self._lock, contextlib.suppress(EventSourcingError):
+            self._check_open()
+            with self._duck.transaction() as duck:
+                built.drop(duck)
+
+    # -- asking ------------------------------------------------------------------------------------------------------
+
+    def sql(self, query: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """The rows of one SQL query as a DataFrame; from any thread, also while tables are written.
+
+        `params` stand for `?` in order, or for `$name` by name. One query sees one moment of all tables. Columns have
+        the kit's types: nullable numbers, text and booleans, times in UTC, Decimals, JSON as objects. Raises
+        `InputError` for what is no SQL, and for statements that write: tables are written by projections alone.
+
+            db.sql("SELECT owner, balance FROM accounts WHERE balance > ?", [100])
+        """
+        self._check_open()
+        if not isinstance(query, str):
+            raise InputError(f"{query!r} is no SQL; give text, for example 'SELECT * FROM events'")
+        return self._duck.query(query, params)
+
+    def lag(self, store: EventStore) -> pd.DataFrame:
+        """How far behind each table is, a row each: table, position, behind, state, error.
+
+        `behind` counts events. `state` is current; behind; stale (the projection has changed since it was built: call
+        `rebuild`); failed (`error` says why: call `update` to try again); or not added, for a table that the file holds
+        and that no projection goes on with.
+        """
+        head = self._log_of(store).head.last
+        tables = {table.name: (table.position, table.state(head), table.trouble()) for table in self._all()}
+        with self._lock:
+            for name, kept in catalogue.tables(self._duck).items():
+                tables.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
+        rows = [(name, at, max(head - at, 0), state, trouble) for name, (at, state, trouble) in tables.items()]
+        return _lag_frame(rows)
+
+    def progress(self, store: EventStore | None = None) -> pd.DataFrame:
+        """How far tables were when, for `ek.charts.lag`: table, time, written, projected.
+
+        With `store` a row also for each of its commits, so that what was written and not projected yet shows. Times
+        are those of the log: a table reached a position when the event recorded at that time was the log's last. What
+        was done since this database was opened is known.
+        """
+        return self._progress.frame(None if store is None else self._log_of(store))
+
+    def wait_until(self, store: EventStore, position: Moment | None = None, *, timeout: float | None = 10) -> None:
+        """Return when all tables are at a position, by default the log's last; something else must move them.
+
+        Raises `LaggardError`, which names who is behind and by how much, after `timeout` seconds (None waits for ever),
+        and at once where a table that is behind has failed or is stale.
+        """
+        log = self._log_of(store)
+        wanted = log.head.last if position is None else log.resolve(position)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._moved:
+            while laggards := [table for table in self._all() if table.position < wanted or table.is_rebuilding]:
+                self._check_open()
+                left = _LOOK_SECONDS if deadline is None else min(deadline - time.monotonic(), _LOOK_SECONDS)
+                in_vain = [one for one in laggards if one.trouble() is not None and not one.is_rebuilding]
+                if left <= 0 or in_vain:
+                    raise self._laggards(wanted, in_vain or laggards)
+                self._moved.wait(left)
+
+    def _laggards(self, wanted: int, tables: list[ReportedTable]) -> LaggardError:
+        told = [
+            f"{one.name!r} is at {one.position}, {wanted - one.position} behind"
+            + (f" ({one.trouble()})" if one.trouble() else "")
+            for one in tables
+        ]
+        idle = self._follower is None or not self._follower.runs
+        cure = "; nothing moves them: call db.update(store), or db.follow(store) first" if idle else ""
+        found = [(one.name, one.position, wanted - one.position, one.error) for one in tables]
+        error = LaggardError(f"position {wanted} is not reached: {', '.join(told)}{cure}", wanted, found)
+        error.__cause__ = next((one.error for one in tables if one.error is not None), None)
+        return error
+
+    # -- the store ---------------------------------------------------------------------------------------------------
+
+    def _log_of(self, store: EventStore) -> Log:
+        """The store's log, once it is known to be the one that the tables are of."""
+        if not isinstance(store, EventStore):
+            raise InputError(f"{store!r} is no event store; make one with ek.EventStore(…)")
+        log = store._log
+        with self._lock:
+            self._check_open()
+            log.refresh()
+            self._check_store(log)
+            if log not in self._known:
+                self._check_own(log)
+                self._known.add(log)
+        return log
+
+    def _check_own(self, log: Log) -> None:
+        for name, one in catalogue.tables(self._duck).items():
+            if one.position > log.head.last:
+                raise InputError(
+                    f"the table {name!r} is at position {one.position}, and the log ends at {log.head.last}: it is an "
+                    "older copy of the store; open the newer one, or begin with a new file for this one"
+                )
+            if one.position and mark_of(log, one.position) != one.mark:
+                raise InputError(
+                    f"the table {name!r} is of another history: the store has the same id, but other events up to "
+                    f"position {one.position}; begin with a new file"
+                )
+            if one.position:
+                self._progress.add(name, log.time_of(one.position), one.position, one.position)
+
+    def _take_on(self, log: Log) -> None:
+        """The store whose first events come is the one that this database reports on, for good."""
+        with self._duck.transaction() as duck:
+            catalogue.set_store_id(duck, str(log.store_id))
+        self._store_id = str(log.store_id)
+
+    def _check_store(self, log: Log) -> None:
+        if self._store_id not in (None, str(log.store_id)):
+            raise InputError(
+                f"this reporting database reports on the store {self._store_id}, and this is the store {log.store_id}; "
+                "give each store a file of its own"
+            )
+
+    # -- this handle -------------------------------------------------------------------------------------------------
+
+    def _all(self) -> list[ReportedTable]:
+        return list(self._tables.values())
+
+    def _announce(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StoreClosedError("the reporting database is closed; open it again with ReportingDatabase(…)")
+
+    def _stop(self) -> None:
+        if self._follower is not None:
+            self._follower.stop()
+
+    def close(self) -> None:
+        """Stop following, and close the file; safe to call twice."""
+        self._stop()
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                self._duck.close()
+        self._announce()
+
+    def __enter__(self) -> ReportingDatabase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = "in memory" if self._path is None else repr(os.path.basename(self._path))
+        tables = ", ".join(f"{table.name} at {table.position}" for table in self._all()) or "no tables"
+        return f"<reporting database {where}: {'closed' if self._is_closed else tables}>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
+
+
+def _checked_name(table: str | None, projection: Projection) -> str:
+    name = projection.name if table is None else table
+    if not isinstance(name, str) or not name.isidentifier() or len(name) > _NAME_CHARACTERS:
+        raise InputError(
+            f"{name!r} cannot name a table: letters, digits and _ make a name, and it does not begin with a digit; "
+            "give one: db.add(projection, table='balances')"
+        )
+    if name.casefold() == EVENTS:
+        raise InputError(f"the table {EVENTS!r} is the raw log; give another name: db.add(projection, table=…)")
+    return name
+
+
+def _lag_frame(rows: list[tuple[str, int, int, str, str | None]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "table": _texts([row[0] for row in rows]),
+            "position": frames.nullable([row[1] for row in rows]),
+            "behind": frames.nullable([row[2] for row in rows]),
+            "state": _texts([row[3] for row in rows]),
+            "error": _texts([row[4] for row in rows]),
+        }
+    )
+
+
+def _texts(values: list[Any]) -> Any:
+    return frames.strings(frames.objects([pd.NA if one is None else one for one in values]))
+
+
+@atexit.register
+def _close_all() -> None:
+    """An exit with a batch in flight would abort the interpreter."""
+    for db in list(_open):
+        with contextlib.suppress(Exception):
+            db.close()

@@ -1,0 +1,75 @@
+"""Keeping a reporting database at the heels of a store: after each append, or in a thread beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from html import escape
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.errors import EventSourcingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventsourcing_kit.store import EventStore
+
+_LOOK_SECONDS = 0.02
+
+
+class Follower:
+    """Goes on with the tables until it is stopped, or the store or the database is closed. A context manager.
+
+    `catch_up` brings all tables to the log's end. Inline, it is called after every append through this store object;
+    else by a thread that looks for new events fifty times a second.
+    """
+
+    def __init__(self, store: EventStore, catch_up: Callable[[], object], *, inline: bool) -> None:
+        self._store, self._catch_up, self.inline = store, catch_up, inline
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        if inline:
+            store._inline.append(self._after_append)
+            self._after_append()
+        else:
+            self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-reporting", daemon=True)
+            self._thread.start()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it still follows."""
+        return not self._stopping.is_set()
+
+    def _after_append(self) -> None:
+        """A table that fails says so in `lag`: it must not make the append look as if it had failed."""
+        with contextlib.suppress(EventSourcingError):
+            self._catch_up()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._catch_up()
+            except EventSourcingError:  # the store or the database was closed
+                self._stopping.set()
+            self._stopping.wait(_LOOK_SECONDS)
+
+    def stop(self) -> None:
+        """Follow no longer; returns when the batch that is being written is done. Safe to call twice."""
+        self._stopping.set()
+        with contextlib.suppress(ValueError):
+            self._store._inline.remove(self._after_append)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __enter__(self) -> Follower:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        how = "after each append" if self.inline else "in the background"
+        return f"<follower of {self._store!r} {how}{'' if self.runs else ', stopped'}>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
