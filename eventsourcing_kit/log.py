@@ -3,47 +3,64 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit import ids, keys, local_folder, moment
+from eventsourcing_kit import diagnosis, ids, keys, local_folder, moment
 from eventsourcing_kit.errors import MomentError, StorageError, StoreClosedError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
-from eventsourcing_kit.slate import Table
+from eventsourcing_kit.slate import PATIENCE_SECONDS, Table, Trouble, no_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventsourcing_kit.location import Location
+
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
+_LAG_SECONDS_OF_A_BUCKET = 1.0  # asking it costs a request; asking a folder costs microseconds
 
 
 class Log:
-    """What is stored in memory (`folder=None`) or in a folder, as of `head`, the last commit that this reader knows."""
+    """What is stored at a location, as of `head`, the last commit that this reader knows.
 
-    def __init__(self, folder: Path | None, *, read_only: bool) -> None:
-        self.folder, self.read_only = folder, read_only
+    A reader's `head` is at most `lag` seconds old when a call begins.
+    """
+
+    def __init__(
+        self, location: Location, *, read_only: bool, lag: float | None = None, patience: float | None = None
+    ) -> None:
+        self.location, self.folder, self.read_only = location, location.folder, read_only
+        self.lag = (_LAG_SECONDS_OF_A_BUCKET if location.bucket else 0.0) if lag is None else lag
+        self.patience = PATIENCE_SECONDS if patience is None else patience
         self._pid = os.getpid()
-        self._seen: tuple[int, ...] = ()
+        self._seen: object = None
+        self._seen_at = 0.0
+        self._last_file = 0
         self.closed = self.superseded = False
-        if read_only and folder is not None and not local_folder.is_store(folder):
-            raise StorageError(
-                f"{str(folder)!r} holds no event store; read_only opens an existing one and never makes one"
-            )
+        if read_only and self.folder is not None and not local_folder.is_store(self.folder):
+            raise no_store(self.location)
         self.table = self._open_table()
-        self.head = self._last_entry()
-        self.store_id = self._store_id()
+        try:
+            self.head = self._last_entry()
+            self.store_id = self._store_id()
+            if read_only and self.store_id is None and location.bucket:
+                raise no_store(self.location)
+        except BaseException:
+            self.table.close()
+            raise
 
     # -- this handle -------------------------------------------------------------------------------------------------
 
     def _open_table(self) -> Table:
+        self._seen_at = time.monotonic()
         if self.folder is not None:
             self._seen = local_folder.changed_ns(self.folder)
-        return Table(None if self.folder is None else str(self.folder), read_only=self.read_only)
+        return Table(self.location, read_only=self.read_only, patience=self.patience, why=self._why)
 
     def refresh(self) -> None:
         """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
@@ -52,9 +69,25 @@ class Log:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
         if not self.read_only and (self.superseded or self.table.is_fenced()):
             self.supersede()
-        if self.read_only and self.folder is not None and self._seen != local_folder.changed_ns(self.folder):
+        if self.read_only and not self.location.is_memory:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """See what was stored until now, unless the view is younger than the lag."""
+        now = time.monotonic()
+        if now - self._seen_at < self.lag:
+            return
+        stamp: object = None
+        if self.folder is not None:
+            stamp = local_folder.changed_ns(self.folder)
+        else:
+            stamp = self.table.last_file(self._last_file)
+        if stamp is None or stamp != self._seen:
             self.table = self._open_table()  # not closed: an iteration may still read through the old one
             self.head = self._last_entry()
+        self._seen, self._seen_at = stamp, now
+        if isinstance(stamp, int):
+            self._last_file = stamp
 
     def check_process(self) -> None:
         """SlateDB's threads don't survive a fork; a call in the child would hang for ever."""
@@ -78,10 +111,19 @@ class Log:
             self.table.close()
         self.closed = True
 
+    def give_up(self) -> None:
+        """Leave a storage that does not answer."""
+        self.table.give_up()
+
     def trouble(self) -> str:
         """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""
+        return str(self._why())
+
+    def _why(self) -> Trouble:
+        if self.location.bucket:
+            return diagnosis.of_bucket(self.location, self.patience)
         full = self.folder is not None and local_folder.is_full(self.folder)
-        return f" (the disk of {str(self.folder)!r} is full)" if full else ""
+        return Trouble(f"the disk of {str(self.folder)!r} is full" if full else "")
 
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)

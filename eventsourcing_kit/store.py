@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit import local_folder, schema
+from eventsourcing_kit import local_folder, location, schema
 from eventsourcing_kit.append import Append, Receipt
 from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.draft import Events, drafts
@@ -46,18 +46,31 @@ STREAM_EXISTS = ExpectedVersion.STREAM_EXISTS
 _ROWS_A_COMMIT = 10_000
 _ROWS_WORTH_A_BAR = 50_000
 
-_writers: weakref.WeakValueDictionary[Path, EventStore] = weakref.WeakValueDictionary()
+_writers: weakref.WeakValueDictionary[str, EventStore] = weakref.WeakValueDictionary()
 _open: weakref.WeakSet[EventStore] = weakref.WeakSet()
 _opening = threading.Lock()
 
 
 class EventStore:
-    """An append-only log of events, in memory (`EventStore()`) or in a folder (`EventStore("some/folder")`).
+    """An append-only log of events: in memory (`EventStore()`), in a folder (`EventStore("some/folder")`), or in a
+    bucket of an S3 object storage (`EventStore("s3://bucket/prefix")`).
 
-    `read_only` reads beside a writer and never makes a store. `clock` is a function that returns an aware datetime;
-    `seed` makes ids reproducible. `fsync=False` acknowledges appends to a folder when the operating system has them,
-    before they are on the device: faster, and a power cut may lose the newest. Opening a folder makes this store its
-    writer; an older one then reads on, but writes no more.
+    `clock` is a function that returns an aware datetime; `seed` makes ids reproducible. `fsync=False` acknowledges
+    appends to a folder when the operating system has them, before they are on the device: faster, and a power cut may
+    lose the newest. Opening a folder or a bucket makes this store its writer; an older one then reads on, but writes no
+    more.
+
+    `read_only` reads beside a writer and never makes a store. A call of such a reader sees everything that was
+    acknowledged `lag` seconds before it began, or earlier, and perhaps more; by default 0 for a folder, 1 for a bucket,
+    where each look costs requests.
+
+    Where the storage does not answer, a call raises an error with the reason after `patience` seconds (10) and a few
+    more to find the reason; an append that is then on its way goes on by itself when the storage answers again.
+
+    What a bucket needs comes by keyword or from the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`, …): `endpoint` (the
+    server's URL, where it is not AWS), `region`, `access_key_id`, `secret_access_key`, `session_token`, `allow_http`
+    (by itself where the endpoint begins with http://), `timeout` (seconds a request may take, 30), and every other
+    option that the object_store library has for S3, by its name there. None of them is ever shown in a message.
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
@@ -75,40 +88,61 @@ class EventStore:
         clock: Callable[[], datetime] | None = None,
         seed: int | None = None,
         fsync: bool = True,
+        lag: float | None = None,
+        patience: float | None = None,
+        **options: Any,
     ) -> None:
-        self._path = _checked_path(path, read_only)
+        self._location = location.parse(path, options)
+        options.clear()  # no secret stays in this frame, which a traceback may show
         self._fsync, self._read_only = fsync, read_only
+        _check_reader(self._location, read_only, lag)
+        _check_seconds("lag", lag, "from 0")
+        _check_seconds("patience", patience, "above 0")
         if clock is not None and not callable(clock):
             raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InputError(f"seed is {seed!r}; give a whole number")
         with _opening:
             written_through = self._make_ready()
-            self._log = Log(self._path, read_only=read_only)
+            self._log = Log(self._location, read_only=read_only, lag=lag, patience=patience)
             sync = self._sync(written_through)
             self._writer = None
             if not read_only:
-                flush = self._path is not None  # in memory there is nothing that a flush would make safer
-                self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
+                # In memory there is nothing that a flush would make safer.
+                durable = not self._location.is_memory
+                self._writer = self._make_writer(clock or _now, seed, durable, sync, patience)
                 weakref.finalize(self, self._writer.end)  # the log stays: reads and histories may outlive the store
-            if self._path is not None and not read_only:
-                _writers[self._path] = self
+                if durable:
+                    _writers[self._location.identity] = self
             _open.add(self)
+
+    def _make_writer(
+        self, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: local_folder.Sync | None,
+        patience: float | None,
+    ) -> Writer:  # fmt: skip
+        try:
+            return Writer(self._log, clock=clock, seed=seed, flush=flush, sync=sync, patience=patience)
+        except BaseException:
+            self._log.close()
+            raise
 
     def _make_ready(self) -> bool:
         """Make the folder, and hand over quietly from an older writer of this process."""
-        if self._path is None or self._read_only:
+        if self._location.is_memory or self._read_only:
             return False
-        local_folder.prepare(self._path)
-        older = _writers.get(self._path)
+        folder = self._location.folder
+        if folder is not None:
+            local_folder.prepare(folder)
+        older = _writers.get(self._location.identity)
         if older is not None:
             older._hand_over()
-        return self._fsync and local_folder.set_sync_flag(self._path, on=True)
+        return folder is not None and self._fsync and local_folder.set_sync_flag(folder, on=True)
 
     def _sync(self, written_through: bool) -> local_folder.Sync | None:
-        if self._path is None or self._read_only or not self._fsync:
+        folder = self._location.folder
+        if folder is None or self._read_only or not self._fsync:
             return None
-        return local_folder.Sync(self._path, written_through=written_through)
+        return local_folder.Sync(folder, written_through=written_through)
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.closed:
@@ -325,11 +359,14 @@ class EventStore:
             self._log.check_process()
         except EventSourcingError:
             return  # inherited through fork: the parent's to close
-        answers = self._writer is None or self._writer.close()
+        answers, trouble = self._writer is None or self._writer.close(), ""
+        if not answers and self._writer is not None:
+            trouble = self._log.trouble()
+            self._writer.leave()
         self._log.close(answers=answers)
         if not answers:
             raise StorageError(
-                f"the storage does not answer{self._log.trouble()}, so an append that waits for it may be lost; "
+                f"the storage does not answer{trouble}, so an append that waits for it may be lost; "
                 "all that was acknowledged is stored"
             )
 
@@ -340,11 +377,10 @@ class EventStore:
         self.close()
 
     def __repr__(self) -> str:
-        where = "in memory" if self._path is None else repr(self._path.name)
-        notes = [] if self._fsync or self._path is None else ["fsync=False"]
-        notes += ["read_only"] if self._read_only else []
+        notes = [] if self._fsync or self._location.folder is None else ["fsync=False"]
+        notes += ["read_only", f"lag {self._log.lag:g} s"] if self._read_only else []
         notes += ["closed"] if self._log.closed else [f"position {self._log.head.last}"]
-        return f"<event store {where}: {', '.join(notes)}>"
+        return f"<event store {self._location.name}: {', '.join(notes)}>"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
@@ -370,16 +406,22 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _checked_path(path: object, read_only: bool) -> Path | None:
-    if path is None:
-        if read_only:
-            raise InputError("a store in memory begins empty, so read_only would never show anything; give a folder")
-        return None
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise InputError(f"{path!r} is no folder; give its path, or nothing for a store in memory")
-    if "://" in os.fspath(path):
-        raise InputError(f"{path!r} is no folder; this version stores in memory or in a local folder")
-    return Path(path).expanduser().resolve()
+def _check_reader(place: location.Location, read_only: bool, lag: float | None) -> None:
+    if read_only and place.is_memory:
+        raise InputError("a store in memory begins empty, so read_only would never show anything; give a folder")
+    if lag is not None and not read_only:
+        raise InputError(
+            "lag is how far a reader may be behind; a writer never is: leave it out, or add read_only=True"
+        )
+
+
+def _check_seconds(name: str, value: object, least: str) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise InputError(f"{name} is {value!r}; give seconds, {least}")
+    if value == 0 and least == "above 0":
+        raise InputError(f"{name} is {value!r}; give seconds, {least}")
 
 
 def _can_name_a_stream(key: object) -> bool:

@@ -66,14 +66,16 @@ class Writer:
     """Appends to a log. `clock` gives the time of each commit; `flush` and `sync` bring it to where it is durable."""
 
     def __init__(
-        self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: Sync | None
-    ) -> None:
+        self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: Sync | None,
+        patience: float | None = None,
+    ) -> None:  # fmt: skip
         self._log, self._flush, self._sync = log, flush, sync
+        self._patience = PATIENCE_SECONDS if patience is None else patience
         self._placement = Placement(log, clock=clock, seed=seed, flush=flush)
         self._failed: str | None = None
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
-        self._storing_since: float | None = None
+        self._silent_since: float | None = None  # when the storage last answered what this thread waits for
         self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
         self._thread.start()
 
@@ -91,7 +93,7 @@ class Writer:
         self._check_usable()
         self._queue.put(request)
         try:
-            while not request.done.wait(_LOOK_SECONDS):
+            while not request.done.wait(min(_LOOK_SECONDS, self._patience)):
                 self._look_after(request)
         except KeyboardInterrupt as interrupt:
             self._after_interrupt(request, interrupt)
@@ -104,12 +106,12 @@ class Writer:
             self._check_usable()
             raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
         if self._is_stuck:
-            self._give_up(request, f"the storage has not answered for {PATIENCE_SECONDS:.0f} s{self._log.trouble()}")
+            self._give_up(request, f"the storage has not answered for {self._patience:g} s{self._log.trouble()}")
 
     @property
     def _is_stuck(self) -> bool:
-        since = self._storing_since
-        return since is not None and time.monotonic() - since > PATIENCE_SECONDS
+        since = self._silent_since
+        return since is not None and time.monotonic() - since > self._patience
 
     def _give_up(self, request: _Request, why: str) -> None:
         request.cancelled = True
@@ -146,6 +148,11 @@ class Writer:
             if self._is_stuck:
                 return False
         return True
+
+    def leave(self) -> None:
+        """End without what waits for a storage that does not answer."""
+        self._log.give_up()
+        self._thread.join(_INTERRUPT_SECONDS)
 
     def _check_usable(self) -> None:
         if self._log.superseded:
@@ -188,9 +195,11 @@ class Writer:
 
     def _run(self, group: list[_Request]) -> None:
         tip = self._placement.tip.branch()
+        self._silent_since = time.monotonic()
         for request in group:
             try:
                 self._place(request, tip)
+                self._silent_since = time.monotonic()
             except BaseException as error:
                 request.error = error
         placed = [request.placed for request in group if request.placed is not None]
@@ -204,6 +213,7 @@ class Writer:
             self._placement.advance(tip)
             if placed:
                 self._log.head = placed[-1].entry
+        self._silent_since = None
         for request in group:
             request.done.set()
 
@@ -223,13 +233,9 @@ class Writer:
         request.rows, request.stored = request.placed.rows, request.placed.stored
 
     def _store(self, rows: Rows) -> None:
-        self._storing_since = time.monotonic()
-        try:
-            self._log.table.write(rows, flush=self._flush)
-            if self._sync is not None:
-                self._sync()
-        finally:
-            self._storing_since = None
+        self._log.table.write(rows, flush=self._flush)
+        if self._sync is not None:
+            self._sync()
 
     def _fail(self, group: list[_Request], error: BaseException) -> None:
         known = isinstance(error, SupersededError)
