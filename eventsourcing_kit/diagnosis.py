@@ -46,7 +46,7 @@ def read(failure: str, location: Location) -> Trouble:
         return _no_credentials(lasts=True)
     if status is not None:
         return _answered(int(status[1]), failure, location)
-    if "redirect" in failure:
+    if "Received redirect" in failure:
         return _another_region(location)
     if "builder error" in failure:
         return Trouble(f"the S3 client cannot use the endpoint {location.endpoint}", lasts=True)

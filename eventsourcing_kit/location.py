@@ -85,8 +85,10 @@ class Location:
         return text
 
 
-def parse(path: object, options: Mapping[str, object]) -> Location:
-    """The location that was typed; raises `InputError`."""
+def parse(path: object, options: dict[str, object]) -> Location:
+    """The location that was typed; raises `InputError`. The values in `options` become secrets where they lie."""
+    for name in options:
+        options[name] = _hidden(name, options[name])
     if path is not None and (not isinstance(path, (str, os.PathLike)) or not os.fspath(path)):
         raise InputError(f"{path!r} is no place for a store; {_INSTEAD}")
     text = "" if path is None else os.fspath(path)
@@ -101,6 +103,13 @@ def parse(path: object, options: Mapping[str, object]) -> Location:
         raise InputError(_unknown(name, (*KEYWORDS, *OPTIONS)) if name not in OPTIONS else
                          f"the option {name!r} is for a store at 's3://bucket/prefix'; leave it out")  # fmt: skip
     return Location() if path is None else Location(Path(text).expanduser().resolve())
+
+
+def _hidden(name: str, value: object) -> object:
+    """The value as something that doesn't show itself; of what is no text, number or bool only the type."""
+    if isinstance(value, str):
+        return value if name in _OPEN_TO_ALL and "@" not in value else Secret(value)
+    return value if value is None or isinstance(value, (bool, int, float)) else type(value)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
@@ -139,7 +148,7 @@ def _bucket(url: str, options: Mapping[str, object]) -> Location:
             settings.setdefault("allow_http", "true")  # whoever types http:// means it
     if settings.get("allow_http", "").lower() in ("false", "0") and settings.get("endpoint", "").startswith("http:"):
         raise InputError("the endpoint begins with http://, which allow_http=False refuses; use https://")
-    return Location(None, bucket, "/".join(parts), _hidden(settings), frozenset(given))
+    return Location(None, bucket, "/".join(parts), settings, frozenset(given))
 
 
 def _name(name: str) -> str:
@@ -155,8 +164,9 @@ def _text(name: str, value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, (int, float)) and "timeout" in name:
         return f"{round(value * 1000)}ms"
-    if not isinstance(value, str):  # without the value: it may be a secret
-        raise InputError(f"the option {name!r} is of type {type(value).__name__}; give text")
+    if not isinstance(value, str):
+        kind = value if isinstance(value, type) else type(value)
+        raise InputError(f"the option {name!r} is of type {kind.__name__}; give text")
     return value
 
 
@@ -166,18 +176,14 @@ def _from_environment() -> dict[str, str]:
     for name in sorted(os.environ):
         plain = name.removeprefix("AWS_").lower()
         if name.startswith("AWS_") and os.environ[name] and plain not in ("bucket", "bucket_name"):
-            found[_SAME.get(plain, plain)] = os.environ[name]
-    return found
+            found[_SAME.get(plain, plain)] = Secret(os.environ[name])
+    return {name: str(value) if name in _OPEN_TO_ALL and "@" not in value else value for name, value in found.items()}
 
 
 def _checked_endpoint(endpoint: str) -> str:
-    parts = urlsplit(endpoint)
     if "@" in endpoint:
         raise InputError("an endpoint holds no credentials; give access_key_id=… and secret_access_key=…")
+    parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"the endpoint {endpoint!r} is no address of a server; write it like 'https://s3.example.org'")
     return endpoint.rstrip("/")
-
-
-def _hidden(settings: Mapping[str, str]) -> dict[str, str]:
-    return {name: value if name in _OPEN_TO_ALL else Secret(value) for name, value in settings.items()}

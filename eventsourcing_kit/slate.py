@@ -108,14 +108,21 @@ class _Running:
         return self._waits_for is None
 
     def wait(self, seconds: float | None, given_up: threading.Event | None = None) -> bool:
-        """Go on until it is done, at most so long; False where it isn't done then, or somebody has given it up."""
-        end = None if seconds is None else time.monotonic() + seconds
+        """Go on until it is done, at most so long; False where it isn't done then, or somebody has given it up.
+
+        Time in which the whole process stood still doesn't count.
+        """
+        left = seconds
         while self._waits_for is not None:
-            left = _SLICE_SECONDS if end is None else min(_SLICE_SECONDS, max(0.0, end - time.monotonic()))
-            if self._waits_for.lock.acquire(timeout=left):
+            began = time.monotonic()
+            if self._waits_for.lock.acquire(timeout=_SLICE_SECONDS if left is None else min(_SLICE_SECONDS, left)):
                 self._step()
-            elif (given_up is not None and given_up.is_set()) or (end is not None and time.monotonic() >= end):
+            elif given_up is not None and given_up.is_set():
                 return False
+            if left is not None:
+                left -= min(time.monotonic() - began, _SLICE_SECONDS)
+                if left <= 0:
+                    return self.is_done
         return True
 
     def result(self, seconds: float | None = None, given_up: threading.Event | None = None) -> Any:
@@ -304,12 +311,12 @@ class Table:
         why: Callable[[], Trouble] = Trouble,
     ) -> None:
         self.location, self.read_only = location, read_only
-        self._patience = PATIENCE_SECONDS if patience is None else patience
+        self.patience = PATIENCE_SECONDS if patience is None else patience
         self._why = why
         self._open = True
         self._given_up = threading.Event()
         self._pid = os.getpid()
-        self._db: Any = _open(location, read_only, self._patience, why)
+        self._db: Any = _open(location, read_only, self.patience, why)
         self._files: Any = None
 
     def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool, seconds: float | None = None) -> None:
@@ -374,7 +381,7 @@ class Table:
         self._check_usable()
         self._files = self._files or slate.SlateDbWalReader(_path(self.location), _object_store(self.location))
         try:
-            found: int = _aside(lambda: _drive(lambda: self._files.last_wal_file_id(after), self._patience))
+            found: int = _aside(lambda: _drive(lambda: self._files.last_wal_file_id(after), self.patience))
             return found
         except slate.Error:
             return None
@@ -396,7 +403,7 @@ class Table:
         if self._open:
             self._open = False
             with contextlib.suppress(slate.Error, TimeoutError):
-                _aside(lambda: _drive(self._shutdown, self._patience))
+                _aside(lambda: _drive(self._shutdown, self.patience))
 
     def give_up(self) -> None:
         """Leave a storage that does not answer: a write that still waits for it raises `StorageError`."""
@@ -410,7 +417,7 @@ class Table:
         return self._db.shutdown_with_options(slate.CloseOptions(flush_type=tables))  # type: ignore[no-any-return]  # untyped binding
 
     def _call(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        return self._guarded(lambda: _drive(make, self._patience))
+        return self._guarded(lambda: _drive(make, self.patience))
 
     def _guarded(self, work: Callable[[], T]) -> T:
         self._check_usable()
@@ -431,7 +438,7 @@ class Table:
 
     def _unanswered(self) -> StorageError:
         trouble = "" if self._given_up.is_set() else self._why()
-        return StorageError(f"the storage has not answered for {self._patience:g} s{trouble}; try again when it works")
+        return StorageError(f"the storage has not answered for {self.patience:g} s{trouble}; try again when it works")
 
 
 # -- opening ----------------------------------------------------------------------------------------------------------

@@ -93,7 +93,6 @@ class EventStore:
         **options: Any,
     ) -> None:
         self._location = location.parse(path, options)
-        options.clear()  # no secret stays in this frame, which a traceback may show
         self._fsync, self._read_only = fsync, read_only
         _check_reader(self._location, read_only, lag)
         _check_seconds("lag", lag, "from 0")
@@ -377,6 +376,8 @@ class EventStore:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_log"):  # in the traceback of an open that failed
+            return "<event store, not opened>"
         notes = [] if self._fsync or self._location.folder is None else ["fsync=False"]
         notes += ["read_only", f"lag {self._log.lag:g} s"] if self._read_only else []
         notes += ["closed"] if self._log.closed else [f"position {self._log.head.last}"]

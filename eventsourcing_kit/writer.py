@@ -70,7 +70,7 @@ class Writer:
         patience: float | None = None,
     ) -> None:  # fmt: skip
         self._log, self._flush, self._sync = log, flush, sync
-        self._patience = PATIENCE_SECONDS if patience is None else patience
+        self.patience = PATIENCE_SECONDS if patience is None else patience
         self._placement = Placement(log, clock=clock, seed=seed, flush=flush)
         self._failed: str | None = None
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
@@ -93,7 +93,7 @@ class Writer:
         self._check_usable()
         self._queue.put(request)
         try:
-            while not request.done.wait(min(_LOOK_SECONDS, self._patience)):
+            while not request.done.wait(min(_LOOK_SECONDS, self.patience)):
                 self._look_after(request)
         except KeyboardInterrupt as interrupt:
             self._after_interrupt(request, interrupt)
@@ -106,12 +106,12 @@ class Writer:
             self._check_usable()
             raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
         if self._is_stuck:
-            self._give_up(request, f"the storage has not answered for {self._patience:g} s{self._log.trouble()}")
+            self._give_up(request, f"the storage has not answered for {self.patience:g} s{self._log.trouble()}")
 
     @property
     def _is_stuck(self) -> bool:
         since = self._silent_since
-        return since is not None and time.monotonic() - since > self._patience
+        return since is not None and time.monotonic() - since > self.patience
 
     def _give_up(self, request: _Request, why: str) -> None:
         request.cancelled = True
@@ -144,7 +144,7 @@ class Writer:
         """Finish what is queued and end the thread; False where the storage does not answer."""
         self.end()
         while self._thread.is_alive():
-            self._thread.join(_LOOK_SECONDS)
+            self._thread.join(min(_LOOK_SECONDS, self.patience))
             if self._is_stuck:
                 return False
         return True
