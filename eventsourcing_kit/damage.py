@@ -118,7 +118,7 @@ def read_table(file: Path) -> list[tuple[bytes, bytes]]:
             link.symlink_to(file.resolve())
         except OSError:
             shutil.copyfile(file, link)
-        return slate.wal_rows(alone, 1)
+        return slate.wal_rows(Path(alone), 1)
 
 
 # -- by kind ----------------------------------------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def _manifests(folder: Path, safe: Marker) -> list[Damage]:
     if newest == 0:
         return [Damage("log/manifest", "holds no manifest")] if any(wal.sizes(folder).values()) else []
     try:
-        slate.manifest(str(folder))
+        slate.manifest(folder)
     except StorageError as failure:
         empty = (folder / _manifest(newest)).stat().st_size == 0
         return [Damage(_manifest(newest), "is empty" if empty else _reason(failure))]
@@ -144,14 +144,14 @@ def _manifest(number: int) -> str:
 
 def _newest(folder: Path) -> slate.Manifest:
     none = slate.Manifest(0, [], [])
-    return slate.manifest(str(folder)) if local_folder.newest_manifest(folder) else none
+    return slate.manifest(folder) if local_folder.newest_manifest(folder) else none
 
 
 def _compactions(folder: Path) -> list[Damage]:
     ids = local_folder.numbered(folder / "log" / "compactions", ".compactions")
     try:
         if ids:
-            slate.check_compactions(str(folder))
+            slate.check_compactions(folder)
     except StorageError as failure:
         return [Damage(f"log/compactions/{ids[-1]:020d}.compactions", _reason(failure))]
     return []
@@ -183,7 +183,7 @@ def _unreadable(folder: Path, after: int) -> Iterator[Damage]:
     for number, size in sorted(wal.sizes(folder).items()):
         if number > after and size and not _is_cut_off(folder, number):
             try:
-                slate.wal_rows(str(folder), number)
+                slate.wal_rows(folder, number)
             except StorageError as failure:
                 yield Damage(_wal(number), _reason(failure))
 

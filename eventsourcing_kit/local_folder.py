@@ -232,8 +232,8 @@ class Sync:
             return
         self._swept = time.monotonic()
         with contextlib.suppress(StorageError, OSError):
-            safe = slate.manifest(str(self._folder), self._marker.manifest)
-            held = [slate.manifest(str(self._folder), number) for number in safe.checkpoints]
+            safe = slate.manifest(self._folder, self._marker.manifest)
+            held = [slate.manifest(self._folder, number) for number in safe.checkpoints]
             needed = min(one.replay_after for one in (safe, *held))
             for number in sorted(wal.sizes(self._folder)):
                 file = wal.path(self._folder, number)

@@ -4,57 +4,83 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit import damage, end_mark, ids, keys, local_folder, moment
+from eventsourcing_kit import damage, diagnosis, end_mark, ids, keys, local_folder, moment
 from eventsourcing_kit.bell import Bells
 from eventsourcing_kit.errors import DamagedError, MomentError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
-from eventsourcing_kit.slate import Table
+from eventsourcing_kit.slate import PATIENCE_SECONDS, Table, Trouble, no_store
 from eventsourcing_kit.tail import Tail
 from eventsourcing_kit.unknown import Policies
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from eventsourcing_kit.location import Location
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _CHECK_SECONDS = 10.0
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
+_LAG_SECONDS_OF_A_BUCKET = 1.0  # asking it costs a request; asking a folder costs microseconds
 
 
 class Log:
-    """What is stored in memory (`folder=None`) or in a folder, as of `head`, the last commit that this reader knows."""
+    """What is stored at a location, as of `head`, the last commit that this reader knows.
 
-    def __init__(self, folder: Path | None, *, read_only: bool, collects: bool = True) -> None:
-        self.folder, self.read_only, self._collects = folder, read_only, collects
+    A reader's `head` is at most `lag` seconds old when a call begins. Without `collects`, a writer removes no file.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        read_only: bool,
+        lag: float | None = None,
+        patience: float | None = None,
+        collects: bool = True,
+    ) -> None:
+        self.location, self.folder, self.read_only = location, location.folder, read_only
+        self.lag = (_LAG_SECONDS_OF_A_BUCKET if location.bucket else 0.0) if lag is None else lag
+        self.patience = PATIENCE_SECONDS if patience is None else patience
+        self._collects = collects
         self.policies = Policies()
         self._pid = os.getpid()
         self._moving = threading.RLock()  # table and head move on together, and never back
         self._seen = local_folder.NOTHING_SEEN
+        self._seen_file: int | None = 0
+        self._seen_at = 0.0
         self.closed = self.superseded = False
         self.bells = Bells()  # rung when the head moves on, and when it will not any more
         self._tail = Tail()
-        if read_only and folder is not None and not local_folder.is_store(folder):
-            raise StorageError(
-                f"{str(folder)!r} holds no event store; read_only opens an existing one and never makes one"
-            )
-        if folder is not None:
-            self._seen = local_folder.newest(folder, self._seen)  # before the opening, which then sees at least this
-        self.table = self._open_table() if folder is None else self._open_checked(folder)
-        self.head = self._last_entry()
-        self.store_id = self._store_id()
+        if read_only and self.folder is not None and not local_folder.is_store(self.folder):
+            raise no_store(location)
+        if self.folder is not None:
+            self._seen = local_folder.newest(self.folder, self._seen)  # before the opening, which sees at least this
+        self.table = self._open_table() if self.folder is None else self._open_checked(self.folder)
+        try:
+            self.head = self._last_entry()
+            self.store_id = self._store_id()
+            if read_only and self.store_id is None and location.bucket:
+                raise no_store(location)
+        except BaseException:
+            self.table.close()
+            raise
 
     # -- this handle -------------------------------------------------------------------------------------------------
 
     def _open_table(self) -> Table:
-        folder = None if self.folder is None else str(self.folder)
-        return Table(folder, read_only=self.read_only, collects=self._collects)
+        self._seen_at = time.monotonic()
+        return Table(
+            self.location, read_only=self.read_only, patience=self.patience, why=self._why, collects=self._collects
+        )
 
     def _open_checked(self, folder: Path) -> Table:
         """Open it where nothing is missing; the errors name the damaged files."""
@@ -83,20 +109,30 @@ class Log:
         self.check_usable()
         if not self.read_only and (self.superseded or self.table.is_fenced()):
             self.supersede()
-        if self.read_only and self.folder is not None:
+        if self.read_only and not self.location.is_memory:
             with self._moving:  # else the slower of two threads would move the head back
-                if not self.closed:
-                    self._follow(self.folder)
+                if not self.closed and time.monotonic() - self._seen_at >= self.lag:
+                    self._follow()
 
-    def _follow(self, folder: Path) -> None:
+    def _follow(self) -> None:
         """Move on to what a writer beside has stored."""
-        newest = local_folder.newest(folder, self._seen)
-        if newest.number != self._seen.number:
+        now = time.monotonic()
+        if self._has_moved():
             table = self._open_table()
             row = table.one(*keys.COMMITS, descending=True)
             self.table = table  # the old one is not closed: an iteration may still read through it
             self.head = EMPTY if row is None else keys.commit_entry(*row)
-        self._seen = newest
+        self._seen_at = now
+
+    def _has_moved(self) -> bool:
+        """Whether there may be more than the table shows."""
+        if self.folder is not None:
+            before, self._seen = self._seen, local_folder.newest(self.folder, self._seen)
+            return self._seen.number != before.number
+        newest = self.table.last_file(self._seen_file or 0)
+        moved = newest is None or newest != self._seen_file
+        self._seen_file = newest
+        return moved
 
     def advance(self, stored: Iterable[tuple[keys.CommitEntry, bytes]]) -> None:
         """The writer has stored commits, with these records; whoever took over meanwhile may be further on already."""
@@ -129,8 +165,9 @@ class Log:
         """Go on as a reader, because another writer opens the store, or has."""
         with self._moving:
             self.superseded = True
-            if not self.read_only and self.folder is not None:
-                self._seen = local_folder.newest(self.folder, self._seen)
+            if not self.read_only and not self.location.is_memory:
+                if self.folder is not None:
+                    self._seen = local_folder.newest(self.folder, self._seen)
                 self.table.give_way()
                 self.head = self._last_entry()
                 self.read_only = True
@@ -155,10 +192,19 @@ class Log:
         if self.folder is not None and not self.read_only and not self.superseded and self.head.last:
             end_mark.write(self.folder, end_mark.Mark(self.head.last, self.head.digest.hex()))
 
+    def give_up(self) -> None:
+        """Leave a storage that does not answer."""
+        self.table.give_up()
+
     def trouble(self) -> str:
         """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""
+        return str(self._why())
+
+    def _why(self) -> Trouble:
+        if self.location.bucket:
+            return diagnosis.of_bucket(self.location, self.patience)
         full = self.folder is not None and local_folder.is_full(self.folder)
-        return f" (the disk of {str(self.folder)!r} is full)" if full else ""
+        return Trouble(f"the disk of {str(self.folder)!r} is full" if full else "")
 
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)

@@ -86,7 +86,7 @@ class Placement:
 
     def _new_store(self, *, flush: bool) -> uuid.UUID:
         made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
-        self._log.table.write([(keys.META, made.bytes)], flush=flush)
+        self._log.table.write([(keys.META, made.bytes)], flush=flush, seconds=self._log.patience)
         self._log.store_id = made
         return made
 

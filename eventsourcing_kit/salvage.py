@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit import damage, keys, local_folder, record, wal
 from eventsourcing_kit.errors import InputError, RecordError, StorageError, SupersededError
+from eventsourcing_kit.location import Location
 from eventsourcing_kit.placement import rows_again
 from eventsourcing_kit.record import Commit, digest
 from eventsourcing_kit.slate import Table
@@ -42,7 +43,7 @@ def fill(into: Path, rows: Iterator[Row]) -> None:
     """Make a store of the rows in a new folder."""
     first = next(rows)  # where nothing can be saved, nothing is made
     local_folder.prepare(into)
-    table = Table(str(into))
+    table = Table(Location(into))
     try:
         write([first], table, flush=True)
         write(rows, table, flush=True)
@@ -106,7 +107,7 @@ def _rows_before_the_damage(folder: Path) -> Iterator[Row]:
     if not local_folder.is_store(folder):
         return
     with suppress(StorageError, SupersededError, TimeoutError):
-        table = Table(str(folder), read_only=True, with_wal=False)
+        table = Table(Location(folder), read_only=True, with_wal=False)
         rows = table.scan(*keys.LOG, ahead=1, rows=1)
         reading = Worker("eventsourcing-kit-rescue")  # a thread of its own: SlateDB can wait for ever there
         while (row := reading.begin(lambda: next(rows, None)).outcome(PATIENCE_SECONDS)) is not None:

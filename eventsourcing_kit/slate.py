@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import threading
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 # One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
@@ -21,25 +22,29 @@ os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
 import slatedb.uniffi as slate
 from slatedb.uniffi._slatedb_uniffi import slatedb as binding
 
-from eventsourcing_kit.errors import EventSourcingError, StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.errors import EventSourcingError, InputError, StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.location import Location, unknown_option
 from eventsourcing_kit.underway import underway
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from pathlib import Path
 
     from eventsourcing_kit.worker import Errand
 
 T = TypeVar("T")
 SCAN_ROWS = 1000
-_OPEN_SECONDS = 10.0
-READ_SECONDS = 30.0  # a single fetch; damaged metadata lets the library look for a file for ever
+PATIENCE_SECONDS = 10.0  # how long one call may go unanswered; SlateDB itself would wait for ever
+_LOOK_SECONDS = 1.0  # after which an open that is not done looks for the reason
+_SLICE_SECONDS = 0.5
 _INTERRUPT_SECONDS = 2.0
 _SUPERSEDED = (
     "another writer opened the store, so this one writes no more; reading still works, "
     "and EventStore(…) makes this process the writer again"
 )
 _DB = "log"
+_NO_STORE = "failed to find latest transactional object"
 _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
 _FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
@@ -111,19 +116,39 @@ class _Running:
     def is_done(self) -> bool:
         return self._waits_for is None
 
-    def result(self, seconds: float = -1) -> Any:
-        """What it returned; raises `TimeoutError`, and drops it, where that takes longer."""
-        try:
-            while self._waits_for is not None:
-                if not self._waits_for.lock.acquire(timeout=seconds):
-                    raise TimeoutError
+    def wait(self, seconds: float | None, given_up: threading.Event | None = None) -> bool:
+        """Go on until it is done, at most so long; False where it isn't done then, or somebody has given it up.
+
+        Time in which the whole process stood still doesn't count.
+        """
+        left = seconds
+        while self._waits_for is not None:
+            began = time.monotonic()
+            if self._waits_for.lock.acquire(timeout=_SLICE_SECONDS if left is None else min(_SLICE_SECONDS, left)):
                 self._step()
+            elif given_up is not None and given_up.is_set():
+                return False
+            if left is not None:
+                left -= min(time.monotonic() - began, _SLICE_SECONDS)
+                if left <= 0:
+                    return self.is_done
+        return True
+
+    def result(self, seconds: float | None = None, given_up: threading.Event | None = None) -> Any:
+        """Its result; raises `TimeoutError`, and stops it, where that takes longer."""
+        try:
+            if not self.wait(seconds, given_up):
+                raise TimeoutError
         finally:
-            self._coroutine.close()
+            self.stop()
         return self._result
 
+    def stop(self) -> None:
+        """Have no more of it; what the library has begun to store it still stores."""
+        self._coroutine.close()
 
-def _drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float = -1) -> T:
+
+def _drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None) -> T:
     with underway:
         result: T = _Running(make()).result(seconds)
     return result
@@ -220,12 +245,43 @@ def _settings(collects: bool = True) -> Any:
     return settings
 
 
-def _object_store(folder: str | None) -> Any:
-    if folder is None:
+def _object_store(location: Location) -> Any:
+    if location.is_memory:
         return slate.ObjectStore.resolve("memory:///")
+    if location.bucket:
+        return _bucket_client(location)
     builder = slate.ObjectStoreBuilder(slate.ObjectStoreType.LOCAL)
-    builder.with_config("local_path", folder)
+    builder.with_config("local_path", str(location.folder))
     return builder.build()
+
+
+def _bucket_client(location: Location) -> Any:
+    builder = slate.ObjectStoreBuilder(slate.ObjectStoreType.S3)
+    builder.with_config("bucket", location.bucket)
+    for name, value in {"conditional_put": "etag", **location.settings}.items():
+        if _is_option(name):
+            builder.with_config(name, value)
+        elif name in location.required:
+            raise unknown_option(name)
+    wrong = ""
+    try:
+        return builder.build()
+    except slate.Error as error:
+        wrong = location.scrubbed(error.message).rsplit("error: ", 1)[-1]
+    raise InputError(f"the options for {str(location)!r} don't make an S3 client: {wrong}")
+
+
+def _is_option(name: str) -> bool:
+    """Whether the S3 client has such an option; asked of a builder of its own, for a wrong name spoils it."""
+    try:
+        slate.ObjectStoreBuilder(slate.ObjectStoreType.S3).with_config(name, "")
+    except slate.Error:
+        return False
+    return True
+
+
+def _path(location: Location) -> str:
+    return f"{location.prefix}/{_DB}" if location.prefix else _DB
 
 
 def _range(start: bytes, end: bytes) -> Any:
@@ -243,29 +299,55 @@ def _options(descending: bool, ahead: int) -> Any:
     )
 
 
+class Trouble(NamedTuple):
+    """What is wrong with a storage, as far as that can be found out."""
+
+    why: str = ""  # for people, without secrets
+    lasts: bool = False  # whether waiting is vain
+
+    def __str__(self) -> str:
+        return f" ({self.why})" if self.why else ""
+
+
 class Table:
-    """Rows of bytes, sorted by key, in memory (`folder=None`) or in a folder. Writable, or a reader's fixed view.
+    """Rows of bytes, sorted by key, at a location. Writable, or a reader's fixed view.
 
     What reads goes on where its database is lost under it: a writer's, because another process became the writer, or a
     reader's, because the tables that it saw were compacted and collected. Then the newest view takes its place, which
     holds all that the lost one held, and a scan goes on behind the last row that it gave.
 
+    A call that the storage does not answer for `patience` seconds raises `StorageError`, with the reason that `why`
+    finds. Only a write waits as long as it takes, unless it is given a limit.
+
     Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
     """
 
     def __init__(
-        self, folder: str | None, *, read_only: bool = False, collects: bool = True, with_wal: bool = True
+        self,
+        location: Location,
+        *,
+        read_only: bool = False,
+        patience: float | None = None,
+        why: Callable[[], Trouble] = Trouble,
+        collects: bool = True,
+        with_wal: bool = True,
     ) -> None:
-        self.read_only = read_only
-        self._folder = folder
+        self.location, self.read_only = location, read_only
+        self.patience = PATIENCE_SECONDS if patience is None else patience
+        self._why = why
         self._open = True
+        self._given_up = threading.Event()
         self._pid = os.getpid()
         self._replacing = threading.Lock()
-        self._db: Any = _open(folder, read_only, collects, with_wal)
+        self._files: Any = None
+        self._db: Any = _open(Opening(location, read_only, collects, with_wal), self.patience, why)
 
-    def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool) -> None:
-        """Store all rows or none (None removes one); with `flush`, return when they are in the object store."""
-        db = self._db
+    def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool, seconds: float | None = None) -> None:
+        """Store all rows or none (None removes one); with `flush`, return when they are in the object store.
+
+        SlateDB tries again for ever, so this waits as long as it takes, or `seconds`.
+        """
+        db, given_up = self._db, self._given_up
         if self.read_only:
             raise SupersededError(_SUPERSEDED)
         batch = slate.WriteBatch()
@@ -275,7 +357,7 @@ class Table:
             else:
                 batch.put(key, value)
         if flush:
-            self._guarded(lambda: _write_through(db, batch))
+            self._guarded(lambda: _write_through(db, batch, seconds, given_up))
         else:
             self._guarded(lambda: _drive(lambda: db.write(batch)))
 
@@ -283,12 +365,12 @@ class Table:
         """The value at `key`, or None."""
         db = self._db
         try:
-            value: bytes | None = self._guarded(lambda: _drive(lambda: db.get(key), READ_SECONDS))
+            value: bytes | None = self._guarded(lambda: _drive(lambda: db.get(key), self.patience))
         except (StorageError, StoreClosedError) as error:
             if not self._replace(db, error):
                 raise
             db = self._db
-            value = self._guarded(lambda: _drive(lambda: db.get(key), READ_SECONDS))
+            value = self._guarded(lambda: _drive(lambda: db.get(key), self.patience))
         return value
 
     def scan(
@@ -313,14 +395,27 @@ class Table:
             goes_on = True
 
     def _cursor(self, db: Any, start: bytes, end: bytes, options: Any) -> Any:
-        return self._guarded(lambda: _drive(lambda: db.scan_with_options(_range(start, end), options), READ_SECONDS))
+        return self._guarded(lambda: _drive(lambda: db.scan_with_options(_range(start, end), options), self.patience))
 
     def _next(self, cursor: Any, rows: int) -> Any:
-        return self._guarded(lambda: _drive(lambda: cursor.next_batch(rows), READ_SECONDS))
+        return self._guarded(lambda: _drive(lambda: cursor.next_batch(rows), self.patience))
 
     def one(self, start: bytes, end: bytes, *, descending: bool = False) -> tuple[bytes, bytes] | None:
         """The first row of a scan, or None."""
         return next(self.scan(start, end, descending=descending, ahead=1, rows=1), None)
+
+    def last_file(self, after: int) -> int | None:
+        """The number of the newest write-ahead file, or `after` where there is none above; None where it is unknown."""
+        self._check_usable()
+        self._files = self._files or slate.SlateDbWalReader(_path(self.location), _object_store(self.location))
+        try:
+            found: int = _aside(lambda: _drive(lambda: self._files.last_wal_file_id(after), self.patience))
+            return found
+        except slate.Error:
+            return None
+        except TimeoutError:
+            failure = self._unanswered()
+        raise failure
 
     def is_fenced(self) -> bool:
         """Whether another writer has opened the table, as far as this one has noticed."""
@@ -339,46 +434,61 @@ class Table:
             return False
         with self._replacing:
             if self._db is lost:
-                if self._folder is None or not (self.read_only or isinstance(error, SupersededError)):
+                if self.location.is_memory or not (self.read_only or isinstance(error, SupersededError)):
                     return False
                 self._become_reader()
         return True
 
     def _become_reader(self) -> None:
         old, was_writer = self._db, not self.read_only
-        new = _open(self._folder, read_only=True)
+        new = _open(Opening(self.location, read_only=True), self.patience, self._why)
         self.read_only, self._db = True, new
         if was_writer:  # a reader is left to what still reads through it
-            _shut(old, read_only=False)
+            _shut(old, self.location, read_only=False, seconds=self.patience)
 
     def close(self) -> None:
         """Close it; quiet where another writer has closed it already.
 
         Every write was flushed to the write-ahead log, so the tables are not written once more: that would double the
-        bytes of a small store, and opening it from the write-ahead log takes tens of milliseconds.
+        bytes of a small store, and opening it from the write-ahead log takes tens of milliseconds. In a bucket each of
+        its files would be a request, so there the tables are written.
         """
         with self._replacing:
             if self._open:
                 self._open = False
-                _shut(self._db, read_only=self.read_only)
+                _shut(self._db, self.location, read_only=self.read_only, seconds=self.patience)
+
+    def give_up(self) -> None:
+        """Leave a storage that does not answer: a write that still waits for it raises `StorageError`."""
+        self._open = False
+        self._given_up.set()
 
     def _guarded(self, work: Callable[[], T]) -> T:
+        self._check_usable()
+        failure: Exception
+        try:
+            return _aside(work)
+        except _FAILURES as error:
+            failure = _translated(error, self.location)
+        except TimeoutError:
+            failure = self._unanswered()
+        raise failure  # out here, where what was caught, and may show secrets, is not kept as its context
+
+    def _check_usable(self) -> None:
         if os.getpid() != self._pid:
             underway.check_process()
         if not self._open:
             raise StoreClosedError("the store is closed; open it again with EventStore(…)")
-        try:
-            return _aside(work)
-        except _FAILURES as error:
-            raise _translated(error) from error
-        except TimeoutError:
-            raise StorageError(
-                f"the storage has not answered for {READ_SECONDS:.0f} s: it cannot be reached, or its files are gone "
-                "or damaged; look after it, and open the store again"
-            ) from None
+
+    def _unanswered(self) -> StorageError:
+        trouble = "" if self._given_up.is_set() else self._why()
+        return StorageError(
+            f"the storage has not answered for {self.patience:g} s{trouble}: it cannot be reached, or its files are "
+            "gone or damaged; try again when it works"
+        )
 
 
-def _write_through(db: Any, batch: Any) -> None:
+def _write_through(db: Any, batch: Any, seconds: float | None, given_up: threading.Event) -> None:
     """Ask for the flush while the write is on its way, which saves a round trip in four.
 
     The flush nearly always finds the write there; only the handle says for certain, so a flush that came too early is
@@ -387,83 +497,134 @@ def _write_through(db: Any, batch: Any) -> None:
     with underway:
         write, flush = _Running(db.write(batch)), _Running(db.flush())
         try:
-            handle = write.result()
+            handle = write.result(seconds, given_up)
+            flush.result(seconds, given_up)
         finally:
-            flush.result()
+            flush.stop()
         durable = _Running(handle.await_durable())
         if not durable.is_done:
-            _Running(db.flush()).result()
-        durable.result()
+            _Running(db.flush()).result(seconds, given_up)
+        durable.result(seconds, given_up)
 
 
-def _shut(db: Any, *, read_only: bool) -> None:
+# -- opening and closing ----------------------------------------------------------------------------------------------
+
+
+class Opening(NamedTuple):
+    """What is opened, and how (see `Table`)."""
+
+    location: Location
+    read_only: bool = False
+    collects: bool = True
+    with_wal: bool = True
+
+
+def _shut(db: Any, location: Location, *, read_only: bool, seconds: float | None = None) -> None:
     def shut() -> Coroutine[Any, Any, Any]:
         if read_only:
             return db.shutdown()  # type: ignore[no-any-return]  # untyped binding
-        return db.shutdown_with_options(slate.CloseOptions(flush_type=None))  # type: ignore[no-any-return]  # untyped binding
+        tables = slate.FlushType.MEM_TABLE if location.bucket else None
+        return db.shutdown_with_options(slate.CloseOptions(flush_type=tables))  # type: ignore[no-any-return]  # untyped binding
 
-    with contextlib.suppress(*_FAILURES, StoreClosedError):
-        _aside(lambda: _drive(shut))
+    with contextlib.suppress(*_FAILURES, StoreClosedError, TimeoutError):
+        _aside(lambda: _drive(shut, seconds))
 
 
-def _open(folder: str | None, read_only: bool, collects: bool = True, with_wal: bool = True) -> Any:
+def _open(opening: Opening, patience: float, why: Callable[[], Trouble]) -> Any:
     """A database: a writer's, which fences older ones, or a reader's.
 
-    The storage may answer after the caller gave up, or was interrupted. A writer that opened then would fence the one
-    that was opened in its place, so it is closed as soon as it is open.
+    The storage may answer after the caller was interrupted. A writer that opened then would fence the one that was
+    opened in its place, so it is closed as soon as it is open.
     """
     underway.check_process()
+    location = opening.location
     # The builder too is made and dropped over there: Ctrl-C during a __del__ of the binding would be swallowed.
-    worker = Worker("eventsourcing-kit-open")
-    errand = worker.last(lambda: _drive(_builder(folder, read_only, collects, with_wal).build))
+    errand = Worker("eventsourcing-kit-open").last(lambda: _opened(opening, patience, why))
+    failure: Exception
     try:
-        return errand.outcome(_OPEN_SECONDS)
+        return errand.outcome()
     except _FAILURES as error:
-        raise _translated(error) from error
-    except TimeoutError:
-        _abandon(errand, read_only)
-        raise StorageError(
-            f"the storage did not answer within {_OPEN_SECONDS:.0f} s; "
-            f"check that {folder!r} can be written and has space"
-        ) from None
+        failure = no_store(location) if _NO_STORE in str(error) else _translated(error, location)
     except KeyboardInterrupt:
         with contextlib.suppress(slate.Error, TimeoutError, EventSourcingError):
-            _abandon(errand, read_only).outcome(_INTERRUPT_SECONDS)
+            _abandon(errand, opening).outcome(_INTERRUPT_SECONDS)
         raise
+    raise failure
 
 
-def _abandon(opening: Errand, read_only: bool) -> Errand:
-    return Worker("eventsourcing-kit-open").last(lambda: _shut(opening.outcome(), read_only=read_only))
+def _abandon(errand: Errand, opening: Opening) -> Errand:
+    return Worker("eventsourcing-kit-open").last(
+        lambda: _shut(errand.outcome(), opening.location, read_only=opening.read_only)
+    )
 
 
-def _builder(folder: str | None, read_only: bool, collects: bool, with_wal: bool) -> Any:
-    store = _object_store(folder)
-    if not read_only:
-        builder = slate.DbBuilder(_DB, store)
-        builder.with_settings(_settings(collects))
+def no_store(location: Location) -> StorageError:
+    """The error for a reader of what isn't there."""
+    return StorageError(f"{str(location)!r} holds no event store; read_only opens an existing one and never makes one")
+
+
+def _opened(opening: Opening, patience: float, why: Callable[[], Trouble]) -> Any:
+    location = opening.location
+    with underway:
+        running, end = _Running(_builder(opening).build()), time.monotonic() + patience
+        if running.wait(min(_LOOK_SECONDS, patience / 4)):
+            return running.result()
+        trouble = why()
+        if not trouble.lasts and running.wait(max(0.0, end - time.monotonic())):
+            return running.result()
+        running.stop()
+    if trouble.lasts:
+        raise StorageError(f"{str(location)!r} cannot be opened: {trouble.why}")
+    raise StorageError(
+        f"the storage did not answer within {patience:g} s{trouble}; check that {str(location)!r} can be written"
+        + ("" if location.bucket else " and has space")
+    )
+
+
+def _builder(opening: Opening, retries: int | None = None) -> Any:
+    store, path = _object_store(opening.location), _path(opening.location)
+    if not opening.read_only:
+        builder = slate.DbBuilder(path, store)
+        builder.with_settings(_settings(opening.collects))
         return builder
-    builder = slate.DbReaderBuilder(_DB, store)
+    builder = slate.DbReaderBuilder(path, store)
     builder.with_reader_mode(slate.ReaderMode.FOLLOW_LATEST())
     builder.with_options(
         slate.ReaderOptions(
             manifest_poll_interval_ms=3_600_000, checkpoint_lifetime_ms=600_000, max_memtable_bytes=64 << 20,
-            skip_wal_replay=not with_wal,
+            skip_wal_replay=retries is not None or not opening.with_wal, object_store_max_retries=retries,
         )
     )  # fmt: skip
     return builder
 
 
-def _translated(error: Any) -> Exception:
+def first_failure(location: Location, seconds: float) -> str:
+    """What fails when the storage is asked once, without trying again; empty where nothing does.
+
+    Only reads: nobody is fenced by it. Raises `TimeoutError`; its text may hold secrets.
+    """
+
+    def ask() -> str:
+        try:
+            _drive(_builder(Opening(location, read_only=True), retries=0).build, seconds)
+        except slate.Error as error:
+            return str(error.message)
+        return ""
+
+    return _aside(ask)
+
+
+def _translated(error: Any, location: Location) -> Exception:
     if isinstance(error, slate.Error.Closed):
         if getattr(error, "reason", None) == slate.CloseReason.FENCED:
             return SupersededError(_SUPERSEDED)
         return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
     if isinstance(error, (slate.Error.Data, binding.InternalError)):
         return StorageError(
-            f"the storage holds damaged data ({error}); what can still be read tells verify() of the store opened with "
-            "read_only=True; restore the damaged files from a copy"
+            f"the storage holds damaged data ({location.scrubbed(str(error))}); what can still be read tells verify() "
+            "of the store opened with read_only=True; restore the damaged files from a copy"
         )
-    return StorageError(f"the storage failed: {error}")
+    return StorageError(location.scrubbed(f"the storage failed: {error}"))
 
 
 # -- a folder's files, each read on its own ---------------------------------------------------------------------------
@@ -477,9 +638,9 @@ class Manifest(NamedTuple):
     checkpoints: list[int]  # older manifests that somebody holds on to
 
 
-def manifest(folder: str, number: int | None = None) -> Manifest:
+def manifest(folder: Path, number: int | None = None) -> Manifest:
     """A manifest, by default the newest; raises where it cannot be read."""
-    found = _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_manifest(number))
+    found = _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(Location(folder))).build().read_manifest(number))
     if found is None:
         raise StorageError("the storage failed: there is no manifest")
     trees = [found, *found.segments]
@@ -488,16 +649,16 @@ def manifest(folder: str, number: int | None = None) -> Manifest:
     return Manifest(found.replay_after_wal_id, [view.sst.id.value for view in views], held)
 
 
-def check_compactions(folder: str) -> None:
+def check_compactions(folder: Path) -> None:
     """Raise where the newest notes on compactions cannot be read."""
-    _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(folder)).build().read_compactions(None))
+    _read_alone(lambda: slate.AdminBuilder(_DB, _object_store(Location(folder))).build().read_compactions(None))
 
 
-def wal_rows(folder: str, number: int) -> list[tuple[bytes, bytes]]:
+def wal_rows(folder: Path, number: int) -> list[tuple[bytes, bytes]]:
     """The rows of one write-ahead file. An empty one has none; raises where the file is missing or damaged."""
 
     async def rows() -> Any:
-        iterator = await slate.SlateDbWalReader(_DB, _object_store(folder)).iterator(number)
+        iterator = await slate.SlateDbWalReader(_DB, _object_store(Location(folder))).iterator(number)
         return await iterator.next()
 
     found = _read_alone(rows)
@@ -506,9 +667,9 @@ def wal_rows(folder: str, number: int) -> list[tuple[bytes, bytes]]:
 
 def _read_alone(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
-        result: T = Worker("eventsourcing-kit-read").last(lambda: _drive(make)).outcome(_OPEN_SECONDS)
+        result: T = Worker("eventsourcing-kit-read").last(lambda: _drive(make)).outcome(PATIENCE_SECONDS)
     except _FAILURES as error:
         raise StorageError(f"the storage failed: {error}") from error
     except TimeoutError:
-        raise StorageError(f"the storage did not answer within {_OPEN_SECONDS:.0f} s") from None
+        raise StorageError(f"the storage did not answer within {PATIENCE_SECONDS:.0f} s") from None
     return result

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import math
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit import local_folder, repair, schema
+from eventsourcing_kit import local_folder, location, repair, schema
 from eventsourcing_kit.append import Append, Receipt
 from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.command_context import within
@@ -62,18 +62,18 @@ STREAM_EXISTS = ExpectedVersion.STREAM_EXISTS
 _ROWS_A_COMMIT = 10_000
 _ROWS_WORTH_A_BAR = 50_000
 
-_writers: weakref.WeakValueDictionary[Path, EventStore] = weakref.WeakValueDictionary()
+_writers: weakref.WeakValueDictionary[str, EventStore] = weakref.WeakValueDictionary()
 _open: weakref.WeakSet[EventStore] = weakref.WeakSet()
 _opening = threading.Lock()
 
 
 class EventStore:
-    """An append-only log of events, in memory (`EventStore()`) or in a folder (`EventStore("some/folder")`).
+    """An append-only log of events: in memory (`EventStore()`), in a folder (`EventStore("some/folder")`), or in a
+    bucket of an S3 object storage (`EventStore("s3://bucket/prefix")`).
 
-    `read_only` reads beside a writer and never makes a store. `clock` is a function that returns an aware datetime;
-    `seed` makes ids reproducible. Opening a folder makes this store its writer; an older one then reads on, but writes
-    no more. A store does not survive a fork, nor can a forked child open one; start processes with
-    `multiprocessing.get_context("spawn")`.
+    `clock` is a function that returns an aware datetime; `seed` makes ids reproducible. Opening a folder or a bucket
+    makes this store its writer; an older one then reads on, but writes no more. A store does not survive a fork, nor
+    can a forked child open one; start processes with `multiprocessing.get_context("spawn")`.
 
     An append to a folder returns only when the event and all that is needed to read it again are on the device, so a
     power cut loses nothing that was acknowledged. With `fsync=False` it returns when the operating system has them:
@@ -82,6 +82,18 @@ class EventStore:
     `unknown` says what reads, replays and histories do with events whose type has no class, `newer` with those of a
     newer schema version than their class: "keep" them (`data` is a dict), "skip" them (`skipped` of a read or a history
     counts them by type), or "fail" with a `SchemaError`.
+
+    `read_only` reads beside a writer and never makes a store. A call of such a reader sees everything that was
+    acknowledged `lag` seconds before it began, or earlier, and perhaps more; by default 0 for a folder, 1 for a bucket,
+    where each look costs requests.
+
+    Where the storage does not answer, a call raises an error with the reason after `patience` seconds (10) and a few
+    more to find the reason; an append that is then on its way goes on by itself when the storage answers again.
+
+    What a bucket needs comes by keyword or from the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`, …): `endpoint` (the
+    server's URL, where it is not AWS), `region`, `access_key_id`, `secret_access_key`, `session_token`, `allow_http`
+    (by itself where the endpoint begins with http://), `timeout` (seconds a request may take, 30), and every other
+    option that the object_store library has for S3, by its name there. None of them is ever shown in a message.
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
@@ -101,11 +113,17 @@ class EventStore:
         fsync: bool = True,
         unknown: Policy = "keep",
         newer: Policy = "fail",
+        lag: float | None = None,
+        patience: float | None = None,
+        **options: Any,
     ) -> None:
         policies = Policies(unknown, newer)
-        self._path = _checked_path(path, read_only)
+        self._location = location.parse(path, options)
         self._fsync, self._read_only = fsync, read_only
         self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see table_follower)
+        _check_reader(self._location, read_only, lag)
+        _check_seconds("lag", lag, "from 0")
+        _check_seconds("patience", patience, "above 0")
         if clock is not None and not callable(clock):
             raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
@@ -114,42 +132,54 @@ class EventStore:
         with _opening:
             ready = self._make_ready()
             collects = ready is None or ready.manifest is None or ready.written_through
-            self._log = Log(self._path, read_only=read_only, collects=collects)
+            self._log = Log(self._location, read_only=read_only, lag=lag, patience=patience, collects=collects)
             self._log.policies = policies
             sync = self._sync(ready)
             self._writer = None
             self._handling: Handling | None = None
             if not read_only:
-                flush = self._path is not None  # in memory there is nothing that a flush would make safer
-                self._writer = Writer(self._log, clock=clock or _now, seed=seed, flush=flush, sync=sync)
+                durable = not self._location.is_memory  # in memory there is nothing that a flush would make safer
+                self._writer = self._make_writer(clock or _now, seed, durable, sync)
                 # the log stays: reads and histories may outlive the store
                 end = weakref.finalize(self, self._writer.end)
                 end.atexit = False  # then the store is closed, and its subscriptions keep their checkpoints before
+                if durable:
+                    _writers[self._location.identity] = self
             self._following = Following(self._log, self._writer)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
-            if self._path is not None and not read_only:
-                _writers[self._path] = self
             _open.add(self)
+
+    def _make_writer(
+        self, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: local_folder.Sync | None
+    ) -> Writer:
+        try:
+            return Writer(self._log, clock=clock, seed=seed, flush=flush, sync=sync)
+        except BaseException:
+            self._log.close()
+            raise
 
     def _make_ready(self) -> Marker | None:
         """Make the folder, mend it after a power cut, and hand over quietly from an older writer of this process."""
-        if self._path is None or self._read_only:
+        folder = self._location.folder
+        if self._location.is_memory or self._read_only:
             return None
-        local_folder.prepare(self._path)
-        older = _writers.get(self._path)
+        if folder is not None:
+            local_folder.prepare(folder)
+        older = _writers.get(self._location.identity)
         if older is not None:
             older._hand_over()
-        return repair.make_ready(self._path, fsync=self._fsync)
+        return None if folder is None else repair.make_ready(folder, fsync=self._fsync)
 
     def _sync(self, ready: Marker | None) -> local_folder.Sync | None:
-        if self._path is None or ready is None:
+        folder = self._location.folder
+        if folder is None or ready is None:
             return None
         if not self._fsync:
-            repair.note_fences(self._path, ready)
+            repair.note_fences(folder, ready)
             return None
         log = self._log
         try:
-            return local_folder.Sync(self._path, ready, position=lambda: log.head.last)
+            return local_folder.Sync(folder, ready, position=lambda: log.head.last)
         except (EventSourcingError, OSError):
             log.close()
             raise
@@ -286,7 +316,7 @@ class EventStore:
         if self._writer is None:
             raise ReadOnlyError(
                 "a rescued store in memory is read-only; rescue it into a folder to go on"
-                if self._path is None
+                if self._location.is_memory
                 else "this store was opened with read_only=True; open it without, and it becomes the writer"
             )
         return self._writer
@@ -592,11 +622,14 @@ class EventStore:
         except EventSourcingError:
             return  # inherited through fork: the parent's to close
         self._following.stop("the store was closed", for_good=True)
-        answers = self._writer is None or self._writer.close()
+        answers, trouble = self._writer is None or self._writer.close(), ""
+        if not answers and self._writer is not None:
+            trouble = self._log.trouble()
+            self._writer.leave()
         self._log.close(answers=answers)
         if not answers:
             raise StorageError(
-                f"the storage does not answer{self._log.trouble()}, so an append that waits for it may be lost; "
+                f"the storage does not answer{trouble}, so an append that waits for it may be lost; "
                 "all that was acknowledged is stored"
             )
 
@@ -607,11 +640,12 @@ class EventStore:
         self.close()
 
     def __repr__(self) -> str:
-        where = "in memory" if self._path is None else repr(self._path.name)
-        notes = [] if self._fsync or self._path is None else ["fsync=False"]
-        notes += ["read_only"] if self._read_only else []
+        if not hasattr(self, "_log"):  # in the traceback of an open that failed
+            return "<event store, not opened>"
+        notes = [] if self._fsync or self._location.folder is None else ["fsync=False"]
+        notes += ["read_only", f"lag {self._log.lag:g} s"] if self._read_only else []
         notes += ["closed"] if self._log.closed else [f"position {self._log.head.last}"]
-        return f"<event store {where}: {', '.join(notes)}>"
+        return f"<event store {self._location.name}: {', '.join(notes)}>"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
@@ -643,9 +677,9 @@ def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = N
     """
     from eventsourcing_kit import salvage
 
-    folder, target = _checked_path(path, False), _checked_path(into, False)
+    folder, target = location.parse(path, {}).folder, location.parse(into, {}).folder
     if folder is None:
-        raise InputError("a store in memory needs no rescue; give the damaged store's folder")
+        raise InputError("a store in memory or in a bucket needs no rescue; give the damaged store's folder")
     rows = salvage.saved(folder)
     if target is not None:
         salvage.check_target(folder, target)
@@ -661,16 +695,22 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _checked_path(path: object, read_only: bool) -> Path | None:
-    if path is None:
-        if read_only:
-            raise InputError("a store in memory begins empty, so read_only would never show anything; give a folder")
-        return None
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise InputError(f"{path!r} is no folder; give its path, or nothing for a store in memory")
-    if "://" in os.fspath(path):
-        raise InputError(f"{path!r} is no folder; this version stores in memory or in a local folder")
-    return Path(path).expanduser().resolve()
+def _check_reader(place: location.Location, read_only: bool, lag: float | None) -> None:
+    if read_only and place.is_memory:
+        raise InputError("a store in memory begins empty, so read_only would never show anything; give a folder")
+    if lag is not None and not read_only:
+        raise InputError(
+            "lag is how far a reader may be behind; a writer never is: leave it out, or add read_only=True"
+        )
+
+
+def _check_seconds(name: str, value: object, least: str) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+        raise InputError(f"{name} is {value!r}; give seconds, {least}")
+    if value == 0 and least == "above 0":
+        raise InputError(f"{name} is {value!r}; give seconds, {least}")
 
 
 def _can_name_a_stream(key: object) -> bool:

@@ -76,7 +76,7 @@ def positions(store: Path, number: int) -> tuple[int, int] | None:
     """The first and the last position among a file's commits; None where it holds none. Raises where it is damaged."""
     entries = [
         keys.commit_entry(key, value)
-        for key, value in slate.wal_rows(str(store), number)
+        for key, value in slate.wal_rows(store, number)
         if keys.COMMITS[0] <= key < keys.COMMITS[1]
     ]
     if not entries:

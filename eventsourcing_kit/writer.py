@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     Rows = Sequence[tuple[bytes, bytes | None]]
 
-PATIENCE_SECONDS = 10.0  # how long one flush may take until those who wait for it are told
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 _CROWD_SECONDS = 0.005
@@ -69,15 +68,16 @@ class Writer:
 
     def __init__(
         self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: Sync | None
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._log, self._flush, self._sync = log, flush, sync
+        self.patience = log.patience
         self._placement = Placement(log, clock=clock, seed=seed, flush=flush)
         if sync is not None:
             sync()  # a new store's id
         self._failed: str | None = None
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
-        self._storing_since: float | None = None
+        self._silent_since: float | None = None  # when the storage last answered what this thread waits for
         self._worth_waiting = 0.0
         self._crowd = 1  # how many appended at the same time lately
         self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
@@ -102,7 +102,7 @@ class Writer:
         self._check_usable()
         try:
             self._queue.put(request)
-            while not request.done.wait(_LOOK_SECONDS):
+            while not request.done.wait(min(_LOOK_SECONDS, self.patience)):
                 self._look_after(request)
             return request.outcome()
         except KeyboardInterrupt as interrupt:
@@ -115,12 +115,12 @@ class Writer:
             self._check_usable()
             raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
         if self._is_stuck:
-            self._give_up(request, f"the storage has not answered for {PATIENCE_SECONDS:.0f} s{self._log.trouble()}")
+            self._give_up(request, f"the storage has not answered for {self.patience:g} s{self._log.trouble()}")
 
     @property
     def _is_stuck(self) -> bool:
-        since = self._storing_since
-        return since is not None and time.monotonic() - since > PATIENCE_SECONDS
+        since = self._silent_since
+        return since is not None and time.monotonic() - since > self.patience
 
     def _give_up(self, request: _Request, why: str) -> None:
         request.cancelled = True
@@ -155,10 +155,15 @@ class Writer:
         """Finish what is queued and end the thread; False where the storage does not answer."""
         self.end()
         while self._thread.is_alive():
-            self._thread.join(_LOOK_SECONDS)
+            self._thread.join(min(_LOOK_SECONDS, self.patience))
             if self._is_stuck:
                 return False
         return True
+
+    def leave(self) -> None:
+        """End without what waits for a storage that does not answer."""
+        self._log.give_up()
+        self._thread.join(_INTERRUPT_SECONDS)
 
     def _check_usable(self) -> None:
         if self._log.superseded:
@@ -205,9 +210,11 @@ class Writer:
 
     def _run(self, group: list[_Request]) -> None:
         tip = self._placement.tip.branch()
+        self._silent_since = time.monotonic()
         for request in group:
             try:
                 self._place(request, tip)
+                self._silent_since = time.monotonic()
             except BaseException as error:
                 request.error = error
         placed = [request.placed for request in group if request.placed is not None]
@@ -222,6 +229,7 @@ class Writer:
             if placed:
                 self._log.advance((one.entry, one.record) for one in placed)
         self._crowd = len(group) + self._queue.qsize()
+        self._silent_since = None
         for request in group:
             request.done.open()
 
@@ -241,15 +249,12 @@ class Writer:
         request.rows, request.stored = request.placed.rows, request.placed.stored
 
     def _store(self, rows: Rows) -> None:
-        self._storing_since = time.monotonic()
-        try:
-            self._log.table.write(rows, flush=self._flush)
-            if self._sync is not None:
-                self._sync()
-        finally:
-            if self._sync is not None:  # half of what the device takes: sharing one trip to it saves a whole one
-                self._worth_waiting = min((time.monotonic() - self._storing_since) / 2, _CROWD_SECONDS)
-            self._storing_since = None
+        since = time.monotonic()
+        self._log.table.write(rows, flush=self._flush)
+        if self._sync is not None:
+            self._sync()
+            # Half of what the device takes: sharing one trip to it saves a whole one.
+            self._worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
 
     def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
         """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""

@@ -20,7 +20,7 @@ import pytest
 import slatedb.uniffi as library
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import slate
+from eventsourcing_kit import log
 
 STREAMS = ("a-1", "b-0", "b-1", "b-2", "c", "d", "nothing")
 Flip = tuple[str, int, int]
@@ -116,7 +116,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def quick() -> Iterator[None]:
     """A fetch that would never end is given up sooner here; on a slow machine a sound one then counts as refused."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slate, "READ_SECONDS", 1.0)
+        patch.setattr(log, "PATIENCE_SECONDS", 1.0)
         patch.setattr(slate, "_OPEN_SECONDS", 3.0)
         yield
 
@@ -154,7 +154,7 @@ def test_newest_commits_that_a_flipped_bit_hides_are_missed(tmp_path: Path, quic
 
 def campaign(number: int) -> None:
     """Many flips of every kind of store, by hand; prints what became of them."""
-    slate.READ_SECONDS = 2.0
+    log.PATIENCE_SECONDS = 2.0
     for tables in (0, 1, 2):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
             folder = make(Path(place) / "store", tables=tables)

@@ -325,7 +325,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_within_seconds(tmp_path: Pa
     assert time.monotonic() - start < 5
 
 
-@pytest.mark.parametrize("path", ["", 5, "s3://bucket/bank", b"bytes", True])
+@pytest.mark.parametrize("path", ["", 5, "gs://bucket/bank", b"bytes", True])
 def test_what_is_no_path_is_bad_input(path: Any) -> None:
     """With what to give instead."""
     with pytest.raises(ek.InputError):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import device, local_folder, writer
+from eventsourcing_kit import device, local_folder, log, writer
 from tests.power import ROOT
 
 
@@ -44,7 +44,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers are told after half a second that the storage does not answer."""
-    monkeypatch.setattr(writer, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(log, "PATIENCE_SECONDS", 0.5)
     monkeypatch.setattr(writer, "_LOOK_SECONDS", 0.1)
 
 
@@ -112,8 +112,8 @@ def test_a_limit_on_the_size_of_files_is_like_a_full_disk(folder: Path) -> None:
     code = """
         import resource, sys, time
         import eventsourcing_kit as ek
-        from eventsourcing_kit import writer
-        writer.PATIENCE_SECONDS, writer._LOOK_SECONDS = 0.5, 0.1
+        from eventsourcing_kit import log, writer
+        log.PATIENCE_SECONDS, writer._LOOK_SECONDS = 0.5, 0.1
         store = ek.EventStore(sys.argv[1])
         store.append("a", ek.NewEvent(type="Noted"))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

@@ -15,6 +15,7 @@ import pytest
 
 import eventsourcing_kit as ek
 from eventsourcing_kit import keys, record, schema
+from eventsourcing_kit.location import Location
 from eventsourcing_kit.slate import Table
 from tests.golden.make import Deposited, Opened, make
 
@@ -44,7 +45,7 @@ def golden(copied: Path) -> Iterator[ek.EventStore]:
 
 
 def records_in(folder: Path) -> list[bytes]:
-    table = Table(str(folder), read_only=True)
+    table = Table(Location(folder), read_only=True)
     try:
         return [value for _, value in table.scan(*keys.LOG)]
     finally:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
 from eventsourcing_kit import keys, marker, record, schema, wal
+from eventsourcing_kit.location import Location
 from eventsourcing_kit.slate import Table
 
 HEAD = 52
@@ -49,7 +50,7 @@ def written(folder: Path) -> Path:
 
 
 def rows_in(folder: Path) -> Rows:
-    table = Table(str(folder), read_only=True)
+    table = Table(Location(folder), read_only=True)
     try:
         return dict(table.scan(b"", b"\xff"))
     finally:
@@ -58,7 +59,7 @@ def rows_in(folder: Path) -> Rows:
 
 def tamper(folder: Path, altered: Altered) -> None:
     """Write rows past the kit (None removes one)."""
-    table = Table(str(folder))
+    table = Table(Location(folder))
     table.write(list(altered.items()), flush=True)
     table.close()
     mark = marker.read(folder)  # a forger knows of the mark that the folder's openings leave there, too
