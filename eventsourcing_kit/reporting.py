@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from eventsourcing_kit import frames
+from eventsourcing_kit import frames, table_lag
 from eventsourcing_kit import table_catalogue as catalogue
 from eventsourcing_kit.duck import Duck, checked_path
-from eventsourcing_kit.errors import EventSourcingError, InputError, LaggardError, StoreClosedError
+from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
 from eventsourcing_kit.events_table import EVENTS
 from eventsourcing_kit.progress import bar
 from eventsourcing_kit.projection import Projection
@@ -97,7 +97,8 @@ class ReportingDatabase:
 
         The columns are `key` and the state's fields, typed by its model's annotations or by the values that come; a
         state that is no model, dataclass or dict stands in the column `state`. What is nested is JSON. A table that is
-        there already goes on where it stood. A row appears with a key's first event and goes with `ek.GONE`.
+        there already goes on where it stood: after the database was opened, its states are folded once more from the
+        log. A row appears with a key's first event and goes with `ek.GONE`.
 
         A `temporal` table keeps every row there ever was: `valid_from` and `valid_to` say in which time, `position` and
         `position_to` at which positions it held (from inclusive, to exclusive; NULL = still). As of a time t that is
@@ -165,10 +166,10 @@ class ReportingDatabase:
     def follow(self, store: EventStore, *, inline: bool = False) -> Follower:
         """Keep all tables at the store's heels until `.stop()`, or until the store or this database is closed.
 
-        In the background: a thread looks for new events fifty times a second, also in a store that another process
-        writes (`read_only=True`). With `inline=True`, before each append through this store object returns: then
-        readers see what was written, and every append waits for the tables. A table that fails stays where it is,
-        harms neither appends nor other tables, is called failed in `lag`, and is tried again by `update`.
+        In the background: a thread looks for new events up to fifty times a second, also in a store that another
+        process writes (`read_only=True`). With `inline=True`, before each append through this store object returns:
+        then readers see what was written, and every append waits for the tables. A table that fails stays where it
+        is, harms neither appends nor other tables, is called failed in `lag`, and is tried again by `update`.
         """
         log = self._log_of(store)
         self._stop()
@@ -299,7 +300,7 @@ class ReportingDatabase:
             for name, kept in catalogue.tables(self._duck).items():
                 tables.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
         rows = [(name, at, max(head - at, 0), state, trouble) for name, (at, state, trouble) in tables.items()]
-        return _lag_frame(rows)
+        return table_lag.frame(rows)
 
     def progress(self, store: EventStore | None = None) -> pd.DataFrame:
         """How far tables were when, for `ek.charts.lag`: table, time, written, projected.
@@ -320,26 +321,13 @@ class ReportingDatabase:
         wanted = log.head.last if position is None else log.resolve(position)
         deadline = None if timeout is None else time.monotonic() + timeout
         with self._moved:
-            while laggards := [table for table in self._all() if table.position < wanted or table.is_rebuilding]:
+            while laggards := [table for table in self._all() if table.position < wanted]:
                 self._check_open()
                 left = _LOOK_SECONDS if deadline is None else min(deadline - time.monotonic(), _LOOK_SECONDS)
                 in_vain = [one for one in laggards if one.trouble() is not None and not one.is_rebuilding]
                 if left <= 0 or in_vain:
-                    raise self._laggards(wanted, in_vain or laggards)
+                    raise table_lag.waited_in_vain(wanted, in_vain or laggards, is_idle=self._is_idle)
                 self._moved.wait(left)
-
-    def _laggards(self, wanted: int, tables: list[ReportedTable]) -> LaggardError:
-        told = [
-            f"{one.name!r} is at {one.position}, {wanted - one.position} behind"
-            + (f" ({one.trouble()})" if one.trouble() else "")
-            for one in tables
-        ]
-        idle = self._follower is None or not self._follower.runs
-        cure = "; nothing moves them: call db.update(store), or db.follow(store) first" if idle else ""
-        found = [(one.name, one.position, wanted - one.position, one.error) for one in tables]
-        error = LaggardError(f"position {wanted} is not reached: {', '.join(told)}{cure}", wanted, found)
-        error.__cause__ = next((one.error for one in tables if one.error is not None), None)
-        return error
 
     # -- the store ---------------------------------------------------------------------------------------------------
 
@@ -390,6 +378,10 @@ class ReportingDatabase:
     def _all(self) -> list[ReportedTable]:
         return list(self._tables.values())
 
+    @property
+    def _is_idle(self) -> bool:
+        return self._follower is None or not self._follower.runs
+
     def _announce(self) -> None:
         with self._moved:
             self._moved.notify_all()
@@ -436,22 +428,6 @@ def _checked_name(table: str | None, projection: Projection) -> str:
     if name.casefold() == EVENTS:
         raise InputError(f"the table {EVENTS!r} is the raw log; give another name: db.add(projection, table=…)")
     return name
-
-
-def _lag_frame(rows: list[tuple[str, int, int, str, str | None]]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "table": _texts([row[0] for row in rows]),
-            "position": frames.nullable([row[1] for row in rows]),
-            "behind": frames.nullable([row[2] for row in rows]),
-            "state": _texts([row[3] for row in rows]),
-            "error": _texts([row[4] for row in rows]),
-        }
-    )
-
-
-def _texts(values: list[Any]) -> Any:
-    return frames.strings(frames.objects([pd.NA if one is None else one for one in values]))
 
 
 @atexit.register

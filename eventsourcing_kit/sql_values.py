@@ -100,9 +100,12 @@ def kind_of_type(annotation: Any) -> Kind:
 def kind_of(values: Sequence[Any]) -> Kind:
     """The type for some plain values; None counts for nothing."""
     found = set(map(type, values)) - {type(None)}
+    if found == {int}:
+        whole = [value for value in values if value is not None]
+        return wider(_kind_of_int(min(whole)), _kind_of_int(max(whole)))
     if len(found) == 1 and (single := found.pop()) in _KINDS:
         return _KINDS[single]
-    return reduce(wider, {_kind(value) for value in values}, NOTHING)
+    return reduce(wider, sorted({_kind(value) for value in values}), NOTHING)
 
 
 def _kind(value: Any) -> Kind:

@@ -83,8 +83,8 @@ class Columns:
         return values
 
     def _row(self, state: Any) -> dict[Any, Any]:
-        if isinstance(state, dict) and not state:
-            return {}
+        if type(state) is dict and state.keys() <= self.fields.keys():
+            return state  # the usual case, the empty dict among them
         fields = fields_of(state)
         if fields.get("state", _ABSENT) is state:
             return {WHOLE: state}

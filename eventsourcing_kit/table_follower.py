@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.store import EventStore
 
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS, _MOST_SECONDS = 0.02, 0.2
 
 
 class Follower:
     """Goes on with the tables until it is stopped, or the store or the database is closed. A context manager.
 
     `catch_up` brings all tables to the log's end. Inline, it is called after every append through this store object;
-    else by a thread that looks for new events fifty times a second.
+    else by a thread that looks for new events up to fifty times a second.
     """
 
     def __init__(self, store: EventStore, catch_up: Callable[[], object], *, inline: bool) -> None:
@@ -47,11 +48,13 @@ class Follower:
 
     def _work(self) -> None:
         while not self._stopping.is_set():
+            start = time.monotonic()
             try:
                 self._catch_up()
             except EventSourcingError:  # the store or the database was closed
                 self._stopping.set()
-            self._stopping.wait(_LOOK_SECONDS)
+            taken = time.monotonic() - start
+            self._stopping.wait(min(max(taken, _LOOK_SECONDS), _MOST_SECONDS))  # under load in larger batches
 
     def stop(self) -> None:
         """Follow no longer; returns when the batch that is being written is done. Safe to call twice."""

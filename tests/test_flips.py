@@ -20,7 +20,7 @@ import pytest
 import slatedb.uniffi as library
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import log
+from eventsourcing_kit import log, slate
 
 STREAMS = ("a-1", "b-0", "b-1", "b-2", "c", "d", "nothing")
 Flip = tuple[str, int, int]
@@ -116,8 +116,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def quick() -> Iterator[None]:
     """A fetch that would never end is given up sooner here; on a slow machine a sound one then counts as refused."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log, "PATIENCE_SECONDS", 1.0)
-        patch.setattr(slate, "_OPEN_SECONDS", 3.0)
+        patch.setattr(log, "PATIENCE_SECONDS", 2.0)
         yield
 
 

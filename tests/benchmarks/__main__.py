@@ -269,6 +269,50 @@ def count_events(store: ek.EventStore) -> None:
     assert counted == store.position
 
 
+def counted_payments() -> ek.Projection:
+    payments = ek.Projection("payments", initial=lambda: {"amount": 0, "count": 0})
+    payments.on(PaymentTaken)(lambda state, e: {"amount": state["amount"] + e.amount, "count": state["count"] + 1})
+    return payments
+
+
+def bench_reporting() -> None:
+    batches = [[event(i) for i in range(at, at + 100)] for at in range(0, 200_000, 100)]
+    for name, table, log in (("a table", {}, False), ("a temporal table", {"temporal": True}, False)):
+        on_demand(f"reporting database, on demand, {name}", batches, table, log)
+    on_demand("reporting database, on demand, a table and the raw log", batches, {}, True)
+    in_background(batches)
+
+
+def on_demand(work: str, batches: list[list[PaymentTaken]], table: dict[str, bool], log: bool) -> None:
+    rates = []
+    for _ in range(3):
+        store, path = folder_store(fsync=False)
+        with store, ek.ReportingDatabase(path / "report" / "bench.duckdb", events=log) as db:
+            for i, batch in enumerate(batches):
+                store.append(f"payer-{i % 50}", batch)
+            db.add(counted_payments(), **table)
+            rates.append(store.position / seconds(lambda db=db, store=store: db.update(store)))
+    show(work, statistics.median(rates), "events/s", 50_000)
+
+
+def in_background(batches: list[list[PaymentTaken]]) -> None:
+    """Appends as fast as they go, and how long after the last of them the table is there."""
+    rates, appends = [], []
+    for _ in range(3):
+        store, path = folder_store(fsync=False)
+        with store, ek.ReportingDatabase(path / "report" / "bench.duckdb", events=False) as db:
+            db.add(counted_payments())
+            db.follow(store)
+            start = time.perf_counter()
+            for i, batch in enumerate(batches):
+                store.append(f"payer-{i % 50}", batch)
+            appends.append(store.position / (time.perf_counter() - start))
+            db.wait_until(store, timeout=None)
+            rates.append(store.position / (time.perf_counter() - start))
+    show("reporting database, in the background of batched appends", statistics.median(rates), "events/s", 50_000)
+    show("… the appends beside it", statistics.median(appends), "events/s", 50_000)
+
+
 def bench_import() -> None:
     times = [seconds(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(5)]
     whole = [
@@ -291,6 +335,7 @@ def main() -> None:
         bench_load,
         bench_subscription,
         bench_history,
+        bench_reporting,
     ):
         bench()
 

@@ -1,0 +1,47 @@
+"""How far behind tables are: as a frame, and as the error of who waited for them in vain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from eventsourcing_kit import frames
+from eventsourcing_kit.errors import LaggardError
+
+if TYPE_CHECKING:
+    from eventsourcing_kit.reported_table import ReportedTable
+
+
+def frame(rows: list[tuple[str, int, int, str, str | None]]) -> pd.DataFrame:
+    """One row a table: table, position, behind, state, error."""
+    return pd.DataFrame(
+        {
+            "table": _texts([row[0] for row in rows]),
+            "position": frames.nullable([row[1] for row in rows]),
+            "behind": frames.nullable([row[2] for row in rows]),
+            "state": _texts([row[3] for row in rows]),
+            "error": _texts([row[4] for row in rows]),
+        }
+    )
+
+
+def _texts(values: list[Any]) -> Any:
+    return frames.strings(frames.objects([pd.NA if one is None else one for one in values]))
+
+
+def waited_in_vain(wanted: int, tables: list[ReportedTable], *, is_idle: bool) -> LaggardError:
+    """The error that names the tables which have not come to a position; `is_idle` where nothing moves them."""
+    told = ", ".join(_told(one, wanted) for one in tables)
+    cure = "; nothing moves them: call db.update(store), or db.follow(store) first" if is_idle else ""
+    found = [(one.name, one.position, wanted - one.position, one.error) for one in tables]
+    error = LaggardError(f"position {wanted} is not reached: {told}{cure}", wanted, found)
+    error.__cause__ = next((one.error for one in tables if one.error is not None), None)
+    return error
+
+
+def _told(table: ReportedTable, wanted: int) -> str:
+    trouble = table.trouble()
+    return f"{table.name!r} is at {table.position}, {wanted - table.position} behind" + (
+        f" ({trouble})" if trouble else ""
+    )
