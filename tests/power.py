@@ -65,8 +65,8 @@ _WRITER = """
 
     store = ek.EventStore(folder)
     note("open", store.position)
-    n = store.position
-    while n < 4000:
+    n, end = store.position, time.monotonic() + 60
+    while time.monotonic() < end:
         size = 1 + n % 7
         rows = [{"n": n + i, "text": "x" * 200} for i in range(size)]
         store.append(f"a-{n % 5}", [ek.NewEvent(type="Noted", data=row) for row in rows])

@@ -54,8 +54,8 @@ _TRACED = """
         os.write(1, b"acknowledged %d\\n" % n)
     os._exit(0)
 """
-_CALL = re.compile(r'^(\d+) (fsync|fdatasync|write)\((\d+)<([^>]*)>(?:, "([^"]*)")?')
-_RESUMED = re.compile(r"^(\d+) <\.\.\. (fsync|fdatasync|write) resumed>")
+_CALL = re.compile(r'^(\d+) +(fsync|fdatasync|write)\((\d+)<([^>]*)>(?:, "([^"]*)")?')
+_RESUMED = re.compile(r"^(\d+) +<\.\.\. (fsync|fdatasync|write) resumed>")
 
 
 def trace(folder: Path, *, fsync: bool, disk: str) -> list[tuple[str, str]]:
