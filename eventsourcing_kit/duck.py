@@ -95,7 +95,7 @@ class Duck:
 
     # -- reading: any thread, also while another writes --------------------------------------------------------------
 
-    def query(self, statement: str, values: Sequence[Any] | Mapping[str, Any] | None) -> pd.DataFrame:
+    def frame(self, statement: str, values: Sequence[Any] | Mapping[str, Any] | None) -> pd.DataFrame:
         """One statement that only reads, as a DataFrame; raises `InputError` for one that writes or is no SQL."""
         cursor = self._connection.cursor()
         try:

@@ -285,7 +285,7 @@ class ReportingDatabase:
         self._check_open()
         if not isinstance(query, str):
             raise InputError(f"{query!r} is no SQL; give text, for example 'SELECT * FROM events'")
-        return self._duck.query(query, params)
+        return self._duck.frame(query, params)
 
     def lag(self, store: EventStore) -> pd.DataFrame:
         """How far behind each table is, a row each: table, position, behind, state, error.

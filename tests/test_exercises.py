@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from tests.exercises import answers
-from tests.exercises.answers import NOT_YET, RIGHT, UNANSWERED, Answers
+from tests.exercises.answers import NOT_YET, RIGHT, UNANSWERED
 from tests.notebooks import execution
 
 NOTEBOOKS = execution.all_notebooks()
-
-
-def _rounds() -> Iterator[tuple[Path, int]]:
-    """As many for each notebook as its exercise with the most wrong answers needs."""
-    for path in NOTEBOOKS:
-        most = max((len(each.wrong) for each in answers.answers_of(path).values()), default=0)
-        yield from ((path, round_) for round_ in range(most))
-
-
-def _wrong(each: Answers, round_: int) -> tuple[str, str]:
-    """Code and expected hint; exercises with fewer wrong answers start over."""
-    return list(each.wrong.items())[round_ % len(each.wrong)]
 
 
 def _verdicts(path: Path, code: dict[str, str]) -> dict[str, str]:
@@ -51,20 +38,21 @@ def test_an_open_notebook_says_that_nothing_is_answered(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_solutions_are_right(path: Path) -> None:
-    """With every solution put in, the whole notebook runs, and every verdict is "right"."""
-    found = _verdicts(path, {id_: each.solution for id_, each in answers.answers_of(path).items()})
-    assert {id_: verdict for id_, verdict in found.items() if not verdict.startswith(RIGHT)} == {}
-
-
-@pytest.mark.parametrize(("path", "round_"), list(_rounds()), ids=lambda value: getattr(value, "stem", value))
-def test_wrong_answers_get_their_hint(path: Path, round_: int) -> None:
-    """With a typical mistake in every exercise, the whole notebook still runs and says what was mistaken."""
-    wrong = {id_: _wrong(each, round_) for id_, each in answers.answers_of(path).items()}
-    found = _verdicts(path, {id_: code for id_, (code, _) in wrong.items()})
-    for id_, (_, hint) in wrong.items():
-        assert found[id_].startswith(NOT_YET)
-        assert hint in found[id_]
+def test_wrong_answers_get_their_hint_and_solutions_are_right(path: Path) -> None:
+    """The whole notebook runs with every typical mistake, one after the other, and then with the solutions."""
+    expected = answers.answers_of(path)
+    code = {id_: [*each.wrong, each.solution] for id_, each in expected.items()}
+    notebook = answers.all_answered(execution.read(path), code)
+    ids = [f"{id_}--{at}" for id_, several in code.items() for at in range(len(several))]
+    found = answers.verdicts(execution.execute(notebook, path.parent), ids)
+    for id_, each in expected.items():
+        assert found[f"{id_}--{len(each.wrong)}"].startswith(RIGHT)
+        for at, (wrong, hint) in enumerate(each.wrong.items()):
+            verdict = found[f"{id_}--{at}"]
+            if hint not in verdict:  # what an earlier answer left behind may have changed it
+                verdict = _verdicts(path, {id_: wrong})[id_]
+            assert verdict.startswith(NOT_YET)
+            assert hint in verdict
 
 
 LESSON = """

@@ -176,8 +176,8 @@ def test_ctrl_c_while_a_store_opens_leaves_the_next_one_the_writer(tmp_path: Pat
         rng, appended = random.Random(int(sys.argv[2])), 0
         for round in range(25):
             timer = threading.Timer(rng.random() * 0.03, os.kill, [os.getpid(), signal.SIGINT])
-            timer.start()
             try:
+                timer.start()
                 store = ek.EventStore(path, fsync=False)
                 time.sleep(5)
             except KeyboardInterrupt:

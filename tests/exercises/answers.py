@@ -62,6 +62,50 @@ def answered(notebook: NotebookNode, code: Mapping[str, str]) -> NotebookNode:
     return notebook
 
 
+def all_answered(notebook: NotebookNode, code: Mapping[str, list[str]]) -> NotebookNode:
+    """A copy in which each exercise is answered several times, one after the other, each time followed by its check.
+
+    The cells of an answer are named `id--0`, `id--1` …; the last answer is the one that the rest of the notebook sees.
+    """
+    notebook = copy.deepcopy(notebook)
+    checks = {id_: _check_cell(notebook, id_) for id_ in code}
+    cells = []
+    for cell in notebook.cells:
+        ids = [id_ for id_, check in checks.items() if check.id == cell.id]
+        if cell.id not in code and not ids:
+            cells.append(cell)
+        for id_ in ids:
+            for at, answer in enumerate(code[id_]):
+                cells += _answer_and_check(notebook, id_, cell, answer, at)
+    notebook.cells = cells
+    return notebook
+
+
+def _check_cell(notebook: NotebookNode, id_: str) -> NotebookNode:
+    """The cell that shows an exercise's verdict: the first after its own, or its own, that has one."""
+    at = next(i for i, cell in enumerate(notebook.cells) if cell.id == id_)
+    return next(cell for cell in notebook.cells[at:] if _verdict_in(cell))
+
+
+def _answer_and_check(
+    notebook: NotebookNode, id_: str, check: NotebookNode, answer: str, at: int
+) -> list[NotebookNode]:
+    at_id = next(i for i, cell in enumerate(notebook.cells) if cell.id == id_)
+    until = next(i for i, cell in enumerate(notebook.cells) if cell.id == check.id)
+    made = copy.deepcopy(notebook.cells[at_id : until + 1])
+    for cell in made:
+        if cell.id == id_:
+            before, after = _OPEN.split(cell.source, maxsplit=1)
+            cell.source = before + answer + after
+        cell.id = f"{cell.id}--{at}"[-64:]
+    return made
+
+
+def _verdict_in(cell: NotebookNode) -> str:
+    shown = [str(output.get("data", {}).get("text/plain", "")) for output in cell.get("outputs", [])]
+    return next((text for text in shown if text.startswith((UNANSWERED, RIGHT, NOT_YET))), "")
+
+
 def verdicts(notebook: NotebookNode, exercises: list[str]) -> dict[str, str]:
     """By the id of the exercise's cell: the first verdict shown from there to the next exercise."""
     found = dict.fromkeys(exercises, "no verdict")
