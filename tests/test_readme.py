@@ -97,3 +97,14 @@ def test_the_picture_can_be_drawn_again() -> None:
     png = b"\x89PNG"
     assert draw_time_travel.PICTURE.relative_to(ROOT).as_posix() in README
     assert draw_time_travel.PICTURE.read_bytes()[:4] == alone(draw_time_travel.picture)[:4] == png
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    """The last thing of each promise is a link to its test."""
+    promises = README.partition("## What the store promises")[2].partition("\n## ")[0].split("\n- ")[1:]
+    assert len(promises) > 10
+    for promise in promises:
+        found = re.search(r"\[`(\w+)`\]\((tests/\w+\.py)\)$", promise.strip())
+        assert found, promise
+        name, file = found.groups()
+        assert re.search(rf"^(def {name}\(|{name} = |class {name}\b)", (ROOT / file).read_text(), re.MULTILINE), promise

@@ -374,7 +374,8 @@ def test_a_failed_one_can_retry_what_it_parked_before(store: ek.EventStore) -> N
     """In the caller's thread, as it has none."""
     handler = Failing(p1=1)
     store.append("a-1", fact(0))
-    store.subscribe(handler, name="mail", on_error=ek.SKIP).wait_until(timeout=PATIENCE)
+    with store.subscribe(handler, name="mail", on_error=ek.SKIP) as skipping:
+        skipping.wait_until(timeout=PATIENCE)
     handler.left = {2: 1}
     store.append("a-1", fact(1))
     failing = store.subscribe(handler, name="mail", on_error=ek.STOP)
