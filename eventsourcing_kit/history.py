@@ -72,7 +72,7 @@ class History:
         codes = np.array([self._codes.setdefault(key, len(self._codes)) for key in steps.keys], dtype=np.int64)
         self._keys = list(self._codes)
         self._index(codes)
-        self._milestones = Milestones(steps.keys, codes, self._keys, self._states)
+        self._milestones = Milestones(steps.keys, self._states, len(self._keys))
 
     def _index(self, codes: Ints) -> None:
         """Make the rows found by moment and by key; `_next` is the same key's next row, -1 behind its last."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 SCAN_ROWS = 1000
+_FETCH_BYTES = 1 << 17  # as many at a time are copied quickly and don't fill the memory
 PATIENCE_SECONDS = 10.0  # how long one call may go unanswered; SlateDB itself would wait for ever
 _LOOK_SECONDS = 1.0  # after which an open that is not done looks for the reason
 _SLICE_SECONDS = 0.5
@@ -376,12 +377,11 @@ class Table:
     def scan(
         self, start: bytes, end: bytes, *, descending: bool = False, ahead: int = 1 << 20, rows: int = SCAN_ROWS
     ) -> Iterator[tuple[bytes, bytes]]:
-        """The rows from `start` up to but excluding `end`, fetched `rows` at a time."""
+        """The rows from `start` up to but excluding `end`, fetched `rows` at a time, or more where they are small."""
         db, cursor, goes_on = self._db, None, True
         while start < end:
             try:
-                cursor = cursor or self._cursor(db, start, end, _options(descending, ahead))
-                batch = self._next(cursor, rows)
+                cursor, batch = self._next(db, cursor, (start, end), rows, _options(descending, ahead))
             except (StorageError, StoreClosedError) as error:
                 if not goes_on or not self._replace(db, error):
                     raise
@@ -392,13 +392,18 @@ class Table:
             if len(batch) < rows:
                 return
             start, end = (start, batch[-1].key) if descending else (batch[-1].key + b"\x00", end)
+            if 1 < rows < SCAN_ROWS and sum(len(row.value) for row in batch) < _FETCH_BYTES:
+                rows *= 2
             goes_on = True
 
-    def _cursor(self, db: Any, start: bytes, end: bytes, options: Any) -> Any:
-        return self._guarded(lambda: _drive(lambda: db.scan_with_options(_range(start, end), options), self.patience))
+    def _next(self, db: Any, cursor: Any, keys: tuple[bytes, bytes], rows: int, options: Any) -> tuple[Any, Any]:
+        """The cursor, made if there is none yet, and its next rows: one errand, for another thread costs time."""
 
-    def _next(self, cursor: Any, rows: int) -> Any:
-        return self._guarded(lambda: _drive(lambda: cursor.next_batch(rows), self.patience))
+        def work() -> tuple[Any, Any]:
+            found = cursor or _drive(lambda: db.scan_with_options(_range(*keys), options), self.patience)
+            return found, _drive(lambda: found.next_batch(rows), self.patience)
+
+        return self._guarded(work)
 
     def one(self, start: bytes, end: bytes, *, descending: bool = False) -> tuple[bytes, bytes] | None:
         """The first row of a scan, or None."""
