@@ -1,7 +1,7 @@
 # make lab        set everything up and open JupyterLab on the notebooks
 # make test       set everything up and run every check
 # make notebooks  run all notebooks again and save them; says so when two runs differ
-# make bench      print the benchmarks' figures
+# make bench      print the benchmarks' figures, then ratios to other event stores (installs them)
 # make clean      remove what the commands above made
 #
 # Nothing but Python 3.11 or later, pip and make is assumed. PYTHON=… names another Python.
@@ -59,7 +59,11 @@ notebooks: setup
 	$(RUN) -m tests.notebooks.save
 
 bench: setup
+	@if $(RUN) -m pip --version >/dev/null 2>&1; then pip="$(RUN) -m pip"; \
+	else pip="$(or $(PYTHON),python3) -m pip --python $(RUN)"; fi; \
+	$$pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(RUN) -m tests.benchmarks
+	$(RUN) -m tests.benchmarks.compare
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

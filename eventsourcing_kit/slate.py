@@ -46,6 +46,8 @@ _SUPERSEDED = (
 )
 _DB = "log"
 _NO_STORE = "failed to find latest transactional object"
+_RACE = "version already exists"  # two processes opened the store in the same moment, and the other was first
+_RACES = 5
 _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
 _FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
@@ -535,7 +537,7 @@ def _shut(db: Any, location: Location, *, read_only: bool, seconds: float | None
         _aside(lambda: _drive(shut, seconds))
 
 
-def _open(opening: Opening, patience: float, why: Callable[[], Trouble]) -> Any:
+def _open(opening: Opening, patience: float, why: Callable[[], Trouble], races: int = _RACES) -> Any:
     """A database: a writer's, which fences older ones, or a reader's.
 
     The storage may answer after the caller was interrupted. A writer that opened then would fence the one that was
@@ -550,10 +552,13 @@ def _open(opening: Opening, patience: float, why: Callable[[], Trouble]) -> Any:
         return errand.outcome()
     except _FAILURES as error:
         failure = no_store(location) if _NO_STORE in str(error) else _translated(error, location)
+        lost_race = _RACE in str(error)
     except KeyboardInterrupt:
         with contextlib.suppress(slate.Error, TimeoutError, EventSourcingError):
             _abandon(errand, opening).outcome(_INTERRUPT_SECONDS)
         raise
+    if lost_race and races:
+        return _open(opening, patience, why, races - 1)
     raise failure
 
 
@@ -624,6 +629,8 @@ def _translated(error: Any, location: Location) -> Exception:
         if getattr(error, "reason", None) == slate.CloseReason.FENCED:
             return SupersededError(_SUPERSEDED)
         return StoreClosedError(f"the store is closed ({error}); open it again with EventStore(…)")
+    if _RACE in str(error):
+        return SupersededError("other writers opened the store at the same time; open it again with EventStore(…)")
     if isinstance(error, (slate.Error.Data, binding.InternalError)):
         return StorageError(
             f"the storage holds damaged data ({location.scrubbed(str(error))}); what can still be read tells verify() "
