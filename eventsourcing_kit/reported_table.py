@@ -92,7 +92,7 @@ def advance(name: str, release: Release, duck: Duck, log: Log, *, visible: bool)
 def named(name: str, error: Exception) -> EventSourcingError:
     """The error with the table's name before it."""
     kinds: tuple[Callable[[str], EventSourcingError], ...] = (ProjectionError, SchemaError, StorageError)
-    kind = next((kind for kind in kinds if isinstance(error, kind)), ProjectionError)  # type: ignore[arg-type]
+    kind = next((kind for kind in kinds if isinstance(error, kind)), ProjectionError)  # type: ignore[arg-type]  # all classes
     told = str(error) if isinstance(error, EventSourcingError) else f"{type(error).__name__}: {error}"
     made = kind(f"table {name!r}: {told}")
     made.__cause__ = error

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 import types
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import Steps, fold
+from eventsourcing_kit.snapshots import reading_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +51,7 @@ class Fold:
     def advance(self, log: Log, upto: int) -> tuple[Steps, list[int]]:
         """Fold up to a position; the states passed through, and their keys' numbers in order of appearance."""
         steps = Steps()
-        selection = Selection(self.position, upto, types=_types(self.projection))
+        selection = Selection(self.position, upto, types=self.projection.types)
         fold(self.projection, log, selection, steps=steps, states=self._states)
         self.position = upto
         known = self._numbers
@@ -61,18 +63,15 @@ class Fold:
             self.advance(log, min(batch_end(log, self.position)[0], position))
 
 
-def _types(projection: Projection) -> frozenset[str] | None:
-    own: frozenset[str] | None = getattr(projection, "types", frozenset(projection.handlers))
-    return own
-
-
 # -- the code ---------------------------------------------------------------------------------------------------------
 
 
 def code_of(projection: Projection) -> str:
-    """A fingerprint of what a projection does: its handlers, keys and first state, and the functions that they call."""
+    """A fingerprint of what a projection does: its handlers, keys and first state, the functions that they call, and
+    how the events it handles are read today (classes, renames, upcasters)."""
     found = hashlib.sha256()
-    for part in _of_projection(projection):
+    readings = (f"{name} {reading_of(name)}" for name in sorted(projection.handlers))
+    for part in chain(_of_projection(projection), readings):
         found.update(part.encode("utf-8", "surrogatepass") + b"\0")
     return found.hexdigest()[:32]
 

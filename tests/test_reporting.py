@@ -703,6 +703,27 @@ def test_a_changed_projection_is_stale_until_it_is_rebuilt(db: ek.ReportingDatab
     assert lag_of(db, bank, "balance")["state"] == "current"
 
 
+def test_an_upcaster_that_changes_makes_a_projection_stale(db: ek.ReportingDatabase, store: ek.EventStore) -> None:
+    """The same handlers count something else then."""
+
+    def paid(version: int) -> None:
+        type(ek.Event)("Reported.Paid", (ek.Event,), {"__annotations__": {"cents": int}}, version=version)
+
+    paid(1)
+    store.append("a", ek.NewEvent(type="Reported.Paid", data={"cents": 5}))
+    total = ek.Projection("total", initial=lambda: 0)
+    total.on("Reported.Paid")(lambda state, event: state + event.cents)
+    db.add(total)
+    db.update(store)
+    assert lag_of(db, store, "total")["state"] == "current"
+    paid(2)
+    ek.upcast("Reported.Paid", from_version=1)(lambda data: {"cents": data["cents"] * 100})
+    db.add(total)
+    assert lag_of(db, store, "total")["state"] == "stale"
+    db.rebuild("total", store)
+    assert db.sql("SELECT state FROM total")["state"].tolist() == [500]
+
+
 def test_a_helper_that_changes_makes_a_projection_stale(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
     def with_factor(factor: int) -> ek.Projection:
         made = ek.Projection("balance", initial=lambda: 0)
