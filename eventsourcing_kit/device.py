@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import struct
 import sys
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 try:
     import fcntl
@@ -16,6 +20,11 @@ except ImportError:  # Windows has neither the flag nor the module
     fcntl = None  # type: ignore[assignment]  # None says so to every use of it
 
 _GET_FLAGS, _SET_FLAGS, _SYNC_FLAG = 0x80086601, 0x40086602, 8
+_AGAIN_SECONDS = 0.5
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOCK_LOOK_SECONDS = 0.002
+T = TypeVar("T")
+HAS_LOCKS = fcntl is not None
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -28,14 +37,70 @@ def fsync(path: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: os.fsync stops at the disk's cache
-        if full is not None and fcntl is not None:
-            fcntl.fcntl(file, full)
-        else:
-            os.fsync(file)
+        sync(file)
     finally:
         os.close(file)
     return True
+
+
+def sync(file: int, *, names: bool = True) -> None:
+    """Sync an open file; without `names` only its content, which must not have grown."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: os.fsync stops at the disk's cache
+    if full is not None and fcntl is not None:
+        fcntl.fcntl(file, full)
+    elif names:
+        os.fsync(file)
+    else:
+        os.fdatasync(file)
+
+
+def write_at(file: int, content: bytes, at: int) -> None:
+    """Write all of it at a place of an open file."""
+    rest = memoryview(content)
+    while rest:
+        written = os.pwrite(file, rest, at)
+        rest, at = rest[written:], at + written
+
+
+def lock(file: int, seconds: float | None = None) -> bool:
+    """Lock an open file against all others who do, at most waiting so long.
+
+    False where the lock is not to be had, or the filesystem knows none. The system unlocks it when a process dies.
+    """
+    if fcntl is None:
+        return False
+    end = None if seconds is None else time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if end is None else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if end is not None and time.monotonic() > end:
+                return False
+            time.sleep(_LOCK_LOOK_SECONDS)
+        except OSError:
+            return False
+
+
+def unlock(file: int) -> None:
+    """Let others lock it."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def when_there_is_room(work: Callable[[], T]) -> T:
+    """Do it, on a full disk again and again until there is room: as SlateDB's own writes do.
+
+    Those who wait for it are told.
+    """
+    while True:
+        try:
+            return work()
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            time.sleep(_AGAIN_SECONDS)
 
 
 def write(path: Path, content: bytes, *, sync: bool) -> None:

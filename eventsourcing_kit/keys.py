@@ -2,6 +2,7 @@
 
     c | time of the first event | first position   ->  count, time of the last event, key of the ids, SHA-256
     i | id                                         ->  position, for supplied ids (others carry their position)
+    j                                              ->  number of the last journal entry whose rows are here
     m                                              ->  the store's id
     n | kind | name | number                       ->  a note beside the log: a checkpoint, a snapshot
     s | stream | last version in the commit        ->  the record, if small and of one stream, else first position
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from eventsourcing_kit.errors import RecordError
 
+JOURNALLED = b"j"
 META = b"m"
 COMMITS = (b"c", b"d")
 IDS = (b"i", b"j")

@@ -1,16 +1,16 @@
-"""A store's folder on a local disk: made ready before it is opened, and synced before an append is acknowledged.
+"""A store's folder on a local disk: made ready before it is opened, and synced before what is in it is relied on.
 
-SlateDB never fsyncs local files. Syncing only its write-ahead log makes a power cut worse, not better: each sync also
-commits the *names* of manifests and tables whose contents are still in memory. So wherever the filesystem knows the
-sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the write-ahead log is written through. Elsewhere new files of
-the other folders are synced before the acknowledgement too, a marker names the newest manifest that is safe, and after
-a power cut those behind it are set aside (`repair`); nothing is collected there but by the marker.
+That is, before rows leave the journal (`keeping`). SlateDB never fsyncs local files. Syncing only its write-ahead log
+makes a power cut worse, not better: each sync also commits the *names* of manifests and tables whose contents are still
+in memory. So wherever the filesystem knows the sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the write-ahead
+log is written through. Elsewhere new files of the other folders are synced then too, a marker names the newest manifest
+that is safe, and after a power cut those behind it are set aside (`repair`); nothing is collected there but by the
+marker.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import tempfile
@@ -32,7 +32,6 @@ _ROOM_BYTES = 1 << 20
 _PROBE_BYTES = 1 << 16
 _SETTLED_NS = 50_000_000  # a folder's time of change is that coarse: a file made in the same moment does not move it
 _SWEEP_SECONDS = 60.0
-_AGAIN_SECONDS = 0.5
 _PARTS = ("gc", "compacted", "compactions", "manifest")
 
 
@@ -154,6 +153,14 @@ class Files:
         self._synced[part] = now
 
 
+def sync_all(folder: Path) -> None:
+    """Sync every file of a store."""
+    for number in sorted(wal.sizes(folder)):
+        device.fsync(wal.path(folder, number))
+    device.fsync(wal.folder(folder))
+    Files(folder).sync()
+
+
 class Sync:
     """Brings what a commit needs onto the device. Made after the store is opened; called after each flush.
 
@@ -187,7 +194,11 @@ class Sync:
             names.outcome()
         if not self._marker.written_through:
             newest = self._files.sync()
-            if newest is not None and newest != self._marker.manifest and self._mark_when_there_is_room(newest):
+            if (
+                newest is not None
+                and newest != self._marker.manifest
+                and device.when_there_is_room(lambda: self._mark(newest))
+            ):
                 self._sweep()
 
     def close(self) -> None:
@@ -195,16 +206,6 @@ class Sync:
         with contextlib.suppress(OSError):  # the marker of the opening holds as well
             self._mark(self._files.sync())
         self._beside.end()
-
-    def _mark_when_there_is_room(self, newest: int) -> bool:
-        """On a full disk the commit waits, as SlateDB's own writes do; those who wait for it are told."""
-        while True:
-            try:
-                return self._mark(newest)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                time.sleep(_AGAIN_SECONDS)
 
     def _mark(self, newest: int | None, fences: tuple[int, ...] | None = None) -> bool:
         """Note how far all is safe, unless another writer has taken the store over: then its marker counts."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from eventsourcing_kit.journal import Journal
     from eventsourcing_kit.location import Location
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
@@ -35,7 +36,8 @@ _LAG_SECONDS_OF_A_BUCKET = 1.0  # asking it costs a request; asking a folder cos
 class Log:
     """What is stored at a location, as of `head`, the last commit that this reader knows.
 
-    A reader's `head` is at most `lag` seconds old when a call begins. Without `collects`, a writer removes no file.
+    A reader's `head` is at most `lag` seconds old when a call begins. A folder's writer has its `journal`. Without
+    `collects`, it removes no file.
     """
 
     def __init__(
@@ -46,11 +48,12 @@ class Log:
         lag: float | None = None,
         patience: float | None = None,
         collects: bool = True,
+        journal: Journal | None = None,
     ) -> None:
         self.location, self.folder, self.read_only = location, location.folder, read_only
         self.lag = (_LAG_SECONDS_OF_A_BUCKET if location.bucket else 0.0) if lag is None else lag
         self.patience = PATIENCE_SECONDS if patience is None else patience
-        self._collects = collects
+        self._collects, self._journal = collects, journal
         self.policies = Policies()
         self._pid = os.getpid()
         self._moving = threading.RLock()  # table and head move on together, and never back
@@ -79,7 +82,12 @@ class Log:
     def _open_table(self) -> Table:
         self._seen_at = time.monotonic()
         return Table(
-            self.location, read_only=self.read_only, patience=self.patience, why=self._why, collects=self._collects
+            self.location,
+            read_only=self.read_only,
+            patience=self.patience,
+            why=self._why,
+            collects=self._collects,
+            own=self._journal,
         )
 
     def _open_checked(self, folder: Path) -> Table:
@@ -107,21 +115,29 @@ class Log:
     def refresh(self) -> None:
         """Called at the start of every call: is the store usable, and has a writer beside it moved on?"""
         self.check_usable()
-        if not self.read_only and (self.superseded or self.table.is_fenced()):
+        if not self.read_only and (self.superseded or self._is_lost()):
             self.supersede()
         if self.read_only and not self.location.is_memory:
             with self._moving:  # else the slower of two threads would move the head back
                 if not self.closed and time.monotonic() - self._seen_at >= self.lag:
                     self._follow()
 
+    def _is_lost(self) -> bool:
+        """Whether another writer has opened the store."""
+        is_owned = self._journal is None or self._journal.is_owned
+        return not is_owned or self.table.is_fenced()
+
     def _follow(self) -> None:
         """Move on to what a writer beside has stored."""
         now = time.monotonic()
-        if self._has_moved():
+        more = None if self._has_moved() else self.table.follow()
+        if more is None:
             table = self._open_table()
             row = table.one(*keys.COMMITS, descending=True)
             self.table = table  # the old one is not closed: an iteration may still read through it
             self.head = EMPTY if row is None else keys.commit_entry(*row)
+        elif more:
+            self.head = self._last_entry()
         self._seen_at = now
 
     def _has_moved(self) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventsourcing_kit.batch import Submission
+    from eventsourcing_kit.keeping import Keeping
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.record import Place
 
@@ -55,10 +56,10 @@ class Placed:
 class Placement:
     """Places commits at the end of a log. `clock` gives the time of each; with a `seed`, ids are reproducible."""
 
-    def __init__(self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool) -> None:
+    def __init__(self, log: Log, keeping: Keeping, *, clock: Callable[[], datetime], seed: int | None) -> None:
         self._log, self._clock, self._seed = log, clock, seed
         self._check_end()
-        self._store_id = log.store_id or self._new_store(flush=flush)
+        self._store_id = log.store_id or self._new_store(keeping)
         self._key = self._id_key()
         self.tip = Tip(log.head.last, log.head.last_us, log.head.digest)
         self._versions_complete = log.head.last == 0
@@ -84,9 +85,9 @@ class Placement:
             )
         self._log.mark_end()
 
-    def _new_store(self, *, flush: bool) -> uuid.UUID:
+    def _new_store(self, keeping: Keeping) -> uuid.UUID:
         made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
-        self._log.table.write([(keys.META, made.bytes)], flush=flush, seconds=self._log.patience)
+        keeping.begin([(keys.META, made.bytes)], self._log.patience)
         self._log.store_id = made
         return made
 

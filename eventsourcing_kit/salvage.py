@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit import damage, keys, local_folder, record, wal
+from eventsourcing_kit import damage, journal, keys, local_folder, record, wal
 from eventsourcing_kit.errors import InputError, RecordError, StorageError, SupersededError
 from eventsourcing_kit.location import Location
 from eventsourcing_kit.placement import rows_again
@@ -79,6 +79,7 @@ def _records(folder: Path) -> Found:
     found: Found = {}
     for number in sorted(wal.sizes(folder)):
         _take(found, _rows_of(wal.path(folder, number)) or [])
+    _take(found, [(key, value) for key, value in journal.rows(folder) if value is not None])
     tables = [_rows_of(file) for file in sorted((folder / "log" / "compacted").glob("*.sst"))]
     for rows in tables:
         _take(found, rows or [])

@@ -22,13 +22,15 @@ os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
 import slatedb.uniffi as slate
 from slatedb.uniffi._slatedb_uniffi import slatedb as binding
 
+from eventsourcing_kit import journal, keys
 from eventsourcing_kit.errors import EventSourcingError, InputError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.location import Location, unknown_option
+from eventsourcing_kit.recent import Recent, merged
 from eventsourcing_kit.underway import underway
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from eventsourcing_kit.worker import Errand
@@ -48,6 +50,7 @@ _DB = "log"
 _NO_STORE = "failed to find latest transactional object"
 _RACE = "version already exists"  # two processes opened the store in the same moment, and the other was first
 _RACES = 5
+_LOOKS = 20
 _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
 _FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
@@ -322,6 +325,9 @@ class Table:
     A call that the storage does not answer for `patience` seconds raises `StorageError`, with the reason that `why`
     finds. Only a write waits as long as it takes, unless it is given a limit.
 
+    The rows of a folder's journal are rows of the table like all others: those of the writer's own `journal`, or those
+    that a reader finds in the file.
+
     Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
     """
 
@@ -334,6 +340,7 @@ class Table:
         why: Callable[[], Trouble] = Trouble,
         collects: bool = True,
         with_wal: bool = True,
+        own: journal.Journal | None = None,
     ) -> None:
         self.location, self.read_only = location, read_only
         self.patience = PATIENCE_SECONDS if patience is None else patience
@@ -343,7 +350,59 @@ class Table:
         self._pid = os.getpid()
         self._replacing = threading.Lock()
         self._files: Any = None
-        self._db: Any = _open(Opening(location, read_only, collects, with_wal), self.patience, why)
+        self._journal: journal.Follower | None = None
+        self.recent = Recent()
+        self._db: Any = None
+        if read_only and with_wal:
+            self._open_view()
+            return
+        self._db = _open(Opening(location, read_only, collects, with_wal), self.patience, why)
+        if own is not None:
+            self._take_in(own)
+
+    def _take_in(self, own: journal.Journal) -> None:
+        try:
+            self.recent = _rows_of(own.pending(self._journalled(self._db)))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_view(self) -> None:
+        """Open the newest view: what is in SlateDB, and what the journal holds besides."""
+        opening, folder = Opening(self.location, read_only=True), self.location.folder
+        before: tuple[int, bytes] | None = None
+        for _ in range(_LOOKS):
+            db = _open(opening, self.patience, self._why)
+            following = None if folder is None else journal.Follower(folder)
+            try:
+                done = 0 if following is None else self._journalled(db)
+                entries = [] if following is None else following.pending(done)
+            except BaseException:
+                _shut(db, self.location, read_only=True, seconds=self.patience)
+                raise
+            if entries is not None:
+                self._journal, self.recent, self._db = following, _rows_of(entries), db
+                return
+            _shut(db, self.location, read_only=True, seconds=self.patience)
+            looked = None if following is None else (done, following.first)
+            if looked == before:
+                break  # no writer has moved on in between
+            before = looked
+        assert folder is not None
+        raise journal.damaged(folder)
+
+    def _journalled(self, db: Any) -> int:
+        raw = self._guarded(lambda: _drive(lambda: db.get(keys.JOURNALLED), self.patience))
+        return 0 if raw is None else keys.number(raw)
+
+    def follow(self) -> bool | None:
+        """Take in what the journal has got meanwhile: whether there was any; None where a new view is needed."""
+        entries = [] if self._journal is None else self._journal.more()
+        if entries is None:
+            return None
+        for entry in entries:
+            self.recent.add(entry.rows)
+        return bool(entries)
 
     def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool, seconds: float | None = None) -> None:
         """Store all rows or none (None removes one); with `flush`, return when they are in the object store.
@@ -366,6 +425,10 @@ class Table:
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
+        is_recent, newest = self.recent.get(key)
+        if is_recent:
+            self._check_usable()
+            return newest
         db = self._db
         try:
             value: bytes | None = self._guarded(lambda: _drive(lambda: db.get(key), self.patience))
@@ -380,6 +443,13 @@ class Table:
         self, start: bytes, end: bytes, *, descending: bool = False, ahead: int = 1 << 20, rows: int = SCAN_ROWS
     ) -> Iterator[tuple[bytes, bytes]]:
         """The rows from `start` up to but excluding `end`, fetched `rows` at a time, or more where they are small."""
+        recent = self.recent.between(start, end)  # first: what is not here any more is in the tables by now
+        stored = self._stored(start, end, descending=descending, ahead=ahead, rows=rows)
+        return merged(recent, stored, descending=descending) if recent else stored
+
+    def _stored(
+        self, start: bytes, end: bytes, *, descending: bool, ahead: int, rows: int
+    ) -> Iterator[tuple[bytes, bytes]]:
         db, cursor, goes_on = self._db, None, True
         while start < end:
             try:
@@ -448,8 +518,8 @@ class Table:
 
     def _become_reader(self) -> None:
         old, was_writer = self._db, not self.read_only
-        new = _open(Opening(self.location, read_only=True), self.patience, self._why)
-        self.read_only, self._db = True, new
+        self._open_view()
+        self.read_only = True
         if was_writer:  # a reader is left to what still reads through it
             _shut(old, self.location, read_only=False, seconds=self.patience)
 
@@ -493,6 +563,10 @@ class Table:
             f"the storage has not answered for {self.patience:g} s{trouble}: it cannot be reached, or its files are "
             "gone or damaged; try again when it works"
         )
+
+
+def _rows_of(entries: Iterable[journal.Entry]) -> Recent:
+    return Recent(row for entry in entries for row in entry.rows)
 
 
 def _write_through(db: Any, batch: Any, seconds: float | None, given_up: threading.Event) -> None:

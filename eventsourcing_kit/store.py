@@ -18,6 +18,7 @@ from eventsourcing_kit.append import Append, Receipt
 from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.command_context import within
 from eventsourcing_kit.decider import Decider, check_decider, projection_of
+from eventsourcing_kit.device import HAS_LOCKS
 from eventsourcing_kit.draft import Events, drafts
 from eventsourcing_kit.errors import (
     ConcurrencyError,
@@ -30,6 +31,8 @@ from eventsourcing_kit.errors import (
 from eventsourcing_kit.event import Event, NewEvent, type_names
 from eventsourcing_kit.following import Following, follow
 from eventsourcing_kit.handling import RETRIES, Handled, Handling, check_retries, state_of
+from eventsourcing_kit.journal import take_over
+from eventsourcing_kit.keeping import Flushed, Journalled
 from eventsourcing_kit.log import Log
 from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.parked import STOP, OnError
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.history import History
+    from eventsourcing_kit.journal import Journal
+    from eventsourcing_kit.keeping import Keeping
     from eventsourcing_kit.marker import Marker
     from eventsourcing_kit.moment import Moment
     from eventsourcing_kit.report import Report
@@ -129,60 +134,79 @@ class EventStore:
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             raise InputError(f"seed is {seed!r}; give a whole number")
         underway.check_process()  # in a forked child even the lock may be held for ever
+        self._writer: Writer | None = None
+        self._handling: Handling | None = None
         with _opening:
-            ready = self._make_ready()
-            collects = ready is None or ready.manifest is None or ready.written_through
-            self._log = Log(self._location, read_only=read_only, lag=lag, patience=patience, collects=collects)
+            journal = self._take_over()
+            try:
+                self._open(journal, clock or _now, seed, lag=lag, patience=patience)
+            except BaseException:
+                if journal is not None:
+                    journal.leave()
+                raise
             self._log.policies = policies
-            sync = self._sync(ready)
-            self._writer = None
-            self._handling: Handling | None = None
-            if not read_only:
-                durable = not self._location.is_memory  # in memory there is nothing that a flush would make safer
-                self._writer = self._make_writer(clock or _now, seed, durable, sync)
-                # the log stays: reads and histories may outlive the store
-                end = weakref.finalize(self, self._writer.end)
-                end.atexit = False  # then the store is closed, and its subscriptions keep their checkpoints before
-                if durable:
-                    _writers[self._location.identity] = self
             self._following = Following(self._log, self._writer)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             _open.add(self)
 
-    def _make_writer(
-        self, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: local_folder.Sync | None
-    ) -> Writer:
-        try:
-            return Writer(self._log, clock=clock, seed=seed, flush=flush, sync=sync)
-        except BaseException:
-            self._log.close()
-            raise
-
-    def _make_ready(self) -> Marker | None:
-        """Make the folder, mend it after a power cut, and hand over quietly from an older writer of this process."""
-        folder = self._location.folder
+    def _take_over(self) -> Journal | None:
+        """Make the folder, and take it over from an older writer: quietly from one of this process."""
         if self._location.is_memory or self._read_only:
             return None
+        folder = self._location.folder
         if folder is not None:
             local_folder.prepare(folder)
         older = _writers.get(self._location.identity)
         if older is not None:
             older._hand_over()
-        return None if folder is None else repair.make_ready(folder, fsync=self._fsync)
+        return take_over(folder, durable=self._fsync) if folder is not None and HAS_LOCKS else None
+
+    def _open(
+        self,
+        journal: Journal | None,
+        clock: Callable[[], datetime],
+        seed: int | None,
+        *,
+        lag: float | None,
+        patience: float | None,
+    ) -> None:
+        folder = self._location.folder
+        ready = None if folder is None or self._read_only else repair.make_ready(folder, fsync=self._fsync)
+        collects = ready is None or ready.manifest is None or ready.written_through
+        self._log = Log(
+            self._location, read_only=self._read_only, lag=lag, patience=patience, collects=collects, journal=journal
+        )
+        if self._read_only:
+            return
+        try:
+            keeping = self._keeping(journal, self._sync(ready))
+            self._writer = Writer(self._log, keeping, clock=clock, seed=seed)
+            if journal is not None:
+                journal.open_to_others()
+        except BaseException:
+            if self._writer is not None:
+                self._writer.end()
+            self._log.close()
+            raise
+        # the log stays: reads and histories may outlive the store
+        end = weakref.finalize(self, self._writer.end)
+        end.atexit = False  # then the store is closed, and its subscriptions keep their checkpoints before
+        if not self._location.is_memory:
+            _writers[self._location.identity] = self
 
     def _sync(self, ready: Marker | None) -> local_folder.Sync | None:
-        folder = self._location.folder
+        folder, log = self._location.folder, self._log
         if folder is None or ready is None:
             return None
         if not self._fsync:
             repair.note_fences(folder, ready)
             return None
-        log = self._log
-        try:
-            return local_folder.Sync(folder, ready, position=lambda: log.head.last)
-        except (EventSourcingError, OSError):
-            log.close()
-            raise
+        return local_folder.Sync(folder, ready, position=lambda: log.head.last)
+
+    def _keeping(self, journal: Journal | None, sync: local_folder.Sync | None) -> Keeping:
+        if journal is not None:
+            return Journalled(self._log.table, journal, sync=sync)
+        return Flushed(self._log.table, flush=not self._location.is_memory, sync=sync)
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.closed:

@@ -19,20 +19,17 @@ from eventsourcing_kit.placement import Placement
 from eventsourcing_kit.worker import Latch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from eventsourcing_kit.batch import Stored, Submission
-    from eventsourcing_kit.local_folder import Sync
+    from eventsourcing_kit.keeping import Keeping, Rows
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.placement import Placed, Tip
     from eventsourcing_kit.rows import Draft
 
-    Rows = Sequence[tuple[bytes, bytes | None]]
-
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
-_CROWD_SECONDS = 0.005
 _AGAIN = "append .events again, which stores them at most once"
 
 
@@ -64,21 +61,16 @@ class _Request:
 
 
 class Writer:
-    """Appends to a log. `clock` gives the time of each commit; `flush` and `sync` bring it to where it is durable."""
+    """Appends to a log. `clock` gives the time of each commit, `keeping` brings it to where it is durable."""
 
-    def __init__(
-        self, log: Log, *, clock: Callable[[], datetime], seed: int | None, flush: bool, sync: Sync | None
-    ) -> None:  # fmt: skip
-        self._log, self._flush, self._sync = log, flush, sync
+    def __init__(self, log: Log, keeping: Keeping, *, clock: Callable[[], datetime], seed: int | None) -> None:
+        self._log, self._keeping = log, keeping
         self.patience = log.patience
-        self._placement = Placement(log, clock=clock, seed=seed, flush=flush)
-        if sync is not None:
-            sync()  # a new store's id
+        self._placement = Placement(log, keeping, clock=clock, seed=seed)
         self._failed: str | None = None
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
         self._silent_since: float | None = None  # when the storage last answered what this thread waits for
-        self._worth_waiting = 0.0
         self._crowd = 1  # how many appended at the same time lately
         self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
         self._thread.start()
@@ -187,15 +179,16 @@ class Writer:
                 break
             group, ends = self._group(first)
             self._run(group)
-        if self._sync is not None:
-            self._sync.close()
+        self._silent_since = time.monotonic()
+        with contextlib.suppress(StorageError, StoreClosedError, OSError):  # what was acknowledged is durable as it is
+            self._keeping.close()
 
     def _group(self, first: _Request) -> tuple[list[_Request], bool]:
         """The requests that wait now, and those that are about to: who has just been served often comes back at once.
 
         One with ids begins a group of its own: its ids may stand in the one before.
         """
-        group, until = [first], time.monotonic() + self._worth_waiting
+        group, until = [first], time.monotonic() + self._keeping.worth_waiting
         with contextlib.suppress(Empty):
             while True:
                 left = until - time.monotonic() if len(group) < self._crowd else 0.0
@@ -248,18 +241,10 @@ class Writer:
         request.placed = self._placement.place(submission, tip)
         request.rows, request.stored = request.placed.rows, request.placed.stored
 
-    def _store(self, rows: Rows) -> None:
-        since = time.monotonic()
-        self._log.table.write(rows, flush=self._flush)
-        if self._sync is not None:
-            self._sync()
-            # Half of what the device takes: sharing one trip to it saves a whole one.
-            self._worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
-
     def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
         """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
         try:
-            self._store(rows)
+            self._keeping.store(rows)
         except SupersededError:
             if not self._came_before(placed):
                 raise
@@ -272,8 +257,7 @@ class Writer:
         stored = self._log.table.get(keys.log(placed[0].entry.first))
         if stored is None or record.digest(stored) != placed[0].entry.digest:
             return False
-        if self._sync is not None:
-            self._sync()
+        self._keeping.again()
         return True
 
     def _fail(self, group: list[_Request], error: BaseException) -> None:

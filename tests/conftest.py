@@ -52,3 +52,9 @@ def store() -> Iterator[ek.EventStore]:
 def folder(tmp_path: Path) -> Path:
     """Where a store on disk can be made."""
     return tmp_path / "store"
+
+
+@pytest.fixture
+def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that has no locks for files: each commit to a folder becomes a file of SlateDB's."""
+    monkeypatch.setattr("eventsourcing_kit.store.HAS_LOCKS", False)

@@ -2,8 +2,9 @@
 
 The writer runs in a process of its own, which notes each sync and each acknowledgement in the order in which they
 happen. It is stopped at a moment of its own choosing, or at a random one; the folder is copied as it stands, and in the
-copy every file is damaged that was not synced before. It is a model: a file's content is safe when the file was synced
-after its last change, or was made where the filesystem writes through; its name is safe when its folder was synced.
+copy every file is damaged that was not synced before, and of the journal what was written since it was synced. It is a
+model: a file's content is safe when the file was synced after its last change, or was made where the filesystem writes
+through; its name is safe when its folder was synced.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 _WRITER = """
     import json, os, sys, threading, time
     import eventsourcing_kit as ek
-    from eventsourcing_kit import device, local_folder, slate
+    from eventsourcing_kit import device, journal, local_folder, slate
 
     folder, notes, through = sys.argv[1], open(sys.argv[2], "ab", buffering=0), sys.argv[3] == "through"
     if not through:
@@ -48,20 +49,28 @@ _WRITER = """
         return settings
     slate._settings = busy
     local_folder._SWEEP_SECONDS = 0.2
+    journal.FULL_BYTES = 1 << 13  # full every few commits
 
     lock = threading.Lock()
     def note(*what):
         with lock:
             notes.write(json.dumps([time.time_ns(), *what]).encode() + b"\\n")
 
-    plain = os.fsync
-    def fsync(file):
-        path = os.readlink(f"/proc/self/fd/{file}")
-        names = os.listdir(path) if os.path.isdir(path) else None
-        state = os.fstat(file)
-        plain(file)
-        note("sync", path, names, state.st_ino)
-    os.fsync = fsync
+    def noting(plain):
+        def sync(file):
+            path = os.readlink(f"/proc/self/fd/{file}")
+            names = os.listdir(path) if os.path.isdir(path) else None
+            state = os.fstat(file)
+            plain(file)
+            note("sync", path, names, state.st_ino)
+        return sync
+    os.fsync, os.fdatasync = noting(os.fsync), noting(os.fdatasync)
+
+    plain_write = os.pwrite
+    def pwrite(file, content, at):
+        note("write", at, len(content), os.fstat(file).st_ino)
+        return plain_write(file, content, at)
+    os.pwrite = pwrite
 
     store = ek.EventStore(folder)
     note("open", store.position)
@@ -153,7 +162,25 @@ class Machine:
                 damaged.append(
                     f"{own}: {self._damage(path, names.get(str(self.folder / own.rpartition('/')[0]), set()))}"
                 )
-        return damaged
+        return damaged + self._tear(copy / "journal", notes, inodes.get("journal"))
+
+    def _tear(self, journal: Path, notes: list[list[object]], inode: int | None) -> list[str]:
+        """What was written into the journal since its last sync reached the device by the sector, or didn't."""
+        unsynced: list[tuple[int, int]] = []
+        for note in notes:
+            if note[1] == "sync" and note[4] == inode:
+                unsynced = []
+            elif note[1] == "write" and note[4] == inode:
+                unsynced.append((int(str(note[2])), int(str(note[3]))))
+        content = bytearray(journal.read_bytes()) if journal.exists() else bytearray()
+        for at, size in unsynced:
+            for sector in range(at // 512, (at + size - 1) // 512 + 1):
+                start, end = max(at, sector * 512), min(at + size, (sector + 1) * 512)
+                if self._random.random() < 0.5:
+                    content[start:end] = self._random.choice([bytes(end - start), self._random.randbytes(end - start)])
+        if unsynced:
+            journal.write_bytes(content)
+        return [f"journal: torn at {at}" for at, _ in unsynced]
 
     def _damage(self, path: Path, safe_names: set[str]) -> str:
         content = path.read_bytes()

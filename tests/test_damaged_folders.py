@@ -36,14 +36,16 @@ def to_table(store: ek.EventStore) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve commits of one event: four in a table, and the rest, of two sessions, in the write-ahead log."""
     folder = tmp_path_factory.mktemp("whole") / "store"
-    with ek.EventStore(folder, seed=1) as store:
-        for n in range(9):
-            store.append(f"a-{n % 2}", noted(n))
-            if n == 3:
-                to_table(store)
-    with ek.EventStore(folder, seed=1) as store:
-        for n in range(9, 12):
-            store.append(f"a-{n % 2}", noted(n))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eventsourcing_kit.store.HAS_LOCKS", False)  # no journal, so each commit has a file
+        with ek.EventStore(folder, seed=1) as store:
+            for n in range(9):
+                store.append(f"a-{n % 2}", noted(n))
+                if n == 3:
+                    to_table(store)
+        with ek.EventStore(folder, seed=1) as store:
+            for n in range(9, 12):
+                store.append(f"a-{n % 2}", noted(n))
     return folder
 
 
@@ -161,6 +163,7 @@ def test_damaged_notes_on_compactions_cost_nothing(copied: Path) -> None:
         assert store.position == 12
 
 
+@pytest.mark.usefixtures("without_journal")
 def test_a_table_damaged_in_the_middle_gives_the_events_before(tmp_path: Path) -> None:
     """Block by block, where SlateDB can read that far."""
     folder = tmp_path / "store"
@@ -224,6 +227,7 @@ def test_reads_look_for_holes_themselves(whole: Path, tmp_path: Path) -> None:
 # rescue
 
 
+@pytest.mark.usefixtures("without_journal")
 def test_a_rescue_keeps_events_as_they_were_and_goes_on_in_a_new_folder(copied: Path, tmp_path: Path) -> None:
     """Positions, versions, times, ids and metadata; supplied ids are known again."""
     given = ek.NewEvent(

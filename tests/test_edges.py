@@ -121,7 +121,7 @@ def test_an_unknown_outcome_of_a_strict_class_with_aliases_can_be_repeated(store
     def lost(rows: object) -> None:
         raise OSError("lost")
 
-    writer._store = lost  # type: ignore[assignment]
+    writer._keeping.store = lost  # type: ignore[method-assign]
     with pytest.raises(ek.OutcomeUnknownError) as unknown:
         store.append("a", Aliased(Name="x", on=dt.date(2020, 1, 1)))
     other = ek.EventStore()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,17 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import device, local_folder, log, writer
+from eventsourcing_kit import device, journal, log, writer
 from tests.power import ROOT
 
 
 def noted(n: int = 0) -> ek.NewEvent:
     return ek.NewEvent(type="Noted", data={"n": n})
+
+
+def long_note(n: int) -> ek.NewEvent:
+    """One that no journal takes, so that SlateDB must write a file."""
+    return ek.NewEvent(type="Noted", data={"n": n, "text": random.Random(n).randbytes(journal.FULL_BYTES).hex()})
 
 
 def mounted(folder: Path, *arguments: str) -> None:
@@ -79,7 +85,7 @@ def test_a_full_disk_is_an_error_that_says_so_and_the_store_goes_on(small_disk: 
         store.append("a", noted(1))
         filler = fill(small_disk)
         with pytest.raises(ek.OutcomeUnknownError, match="is full") as unknown:
-            store.append("a", noted(2))
+            store.append("a", long_note(2))
         with pytest.raises(ek.StorageError, match="is full"):
             store.append("a", noted(3))
         assert [event.data["n"] for event in store.read()] == [1]
@@ -143,7 +149,7 @@ def test_a_limit_on_the_size_of_files_is_like_a_full_disk(folder: Path) -> None:
 def test_a_marker_that_finds_no_room_waits_for_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a disk without the flag an acknowledgement may need one."""
     monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
-    monkeypatch.setattr(local_folder, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(device, "_AGAIN_SECONDS", 0.01)
     failures = [OSError(28, "No space left on device")] * 3
     plain = device.write
 
@@ -158,7 +164,7 @@ def test_a_marker_that_finds_no_room_waits_for_it(folder: Path, monkeypatch: pyt
         manifests = folder / "log" / "manifest"
         newest = max(manifests.iterdir())
         shutil.copyfile(newest, manifests / f"{int(newest.stem) + 1:020d}.manifest")
-        assert store.append("a", noted(2)).position == 2
+        assert store.append("a", long_note(2)).position == 2
         assert failures == []
 
 

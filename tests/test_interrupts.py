@@ -14,6 +14,7 @@ import pytest
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.batch import Batch, Submission
+from eventsourcing_kit.keeping import Flushed
 from eventsourcing_kit.rows import Draft
 from eventsourcing_kit.writer import Writer
 
@@ -47,20 +48,21 @@ def test_an_append_whose_flush_fails_can_be_repeated_safely() -> None:
     store = ek.EventStore()
     writer = store._writer
     assert writer is not None
-    stored = writer._store
+    stored = writer._keeping.store
 
     def stored_but_reply_lost(rows: list[tuple[bytes, bytes]]) -> None:
         stored(rows)
         raise ek.StorageError("the connection was lost")
 
-    writer._store = stored_but_reply_lost  # type: ignore[method-assign]
+    writer._keeping.store = stored_but_reply_lost  # type: ignore[method-assign, assignment]
     with pytest.raises(ek.OutcomeUnknownError) as unknown:
         store.append("counter-1", [fact(1), fact(2)])
     with pytest.raises(ek.StorageError, match="open the store again"):
         store.append("counter-1", fact(3))
 
     store._log.head = store._log._last_entry()
-    again = Writer(store._log, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None, flush=False, sync=None)
+    keeping = Flushed(store._log.table, flush=False)
+    again = Writer(store._log, keeping, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None)
     drafts = [Draft("counter-1", e.type, 1, dict(e.data), id=e.id) for e in unknown.value.events]
     assert again.append(Submission.of([Batch("counter-1", drafts)]))[0].replayed
     assert [event.data["i"] for event in store.read()] == [1, 2]

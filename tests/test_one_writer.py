@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +15,8 @@ from typing import Any
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.slate import Table
+from eventsourcing_kit import journal
+from tests.power import ROOT
 from tests.processes.campaign import Process, take_turns
 
 SEED = int(os.environ.get("ATTACK_SEED", "1"))
@@ -83,23 +88,27 @@ def test_threads_that_read_through_the_older_writer_notice_nothing(folder: Path)
             assert [reader.result() for reader in readers] == [302] * 4
 
 
+@pytest.mark.parametrize("journalled", [True, False])
 @pytest.mark.parametrize("came_first", [True, False])
 def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, came_first: bool
+    folder: Path, monkeypatch: pytest.MonkeyPatch, came_first: bool, journalled: bool
 ) -> None:
     """The storage says no more than that another writer came; the log says who came first."""
+    if not journalled:
+        monkeypatch.setattr(journal, "FULL_BYTES", 1)
     with ek.EventStore(folder, fsync=False) as older:
         older.append("a", noted(1))
-        write = Table.write
+        assert older._writer is not None
+        store = older._writer._keeping.store
 
-        def overtaken(table: Table, rows: Any, *, flush: bool) -> None:
+        def overtaken(rows: Any) -> None:
             monkeypatch.undo()
             if came_first:
-                write(table, rows, flush=flush)
+                store(rows)
             take_over(folder)
             raise ek.SupersededError("another writer opened the store")
 
-        monkeypatch.setattr(Table, "write", overtaken)
+        monkeypatch.setattr(older._writer._keeping, "store", overtaken)
         if came_first:
             assert older.append("a", noted(2)).position == 2
         else:
@@ -108,6 +117,61 @@ def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
         assert [event.data["n"] for event in older.read("a")] == ([1, 2] if came_first else [1])
         with pytest.raises(ek.SupersededError):
             older.append("a", noted(3))
+
+
+_STOPPED = """
+    import os, signal, sys, time
+    import eventsourcing_kit as ek
+    from eventsourcing_kit import device
+
+    store = ek.EventStore(sys.argv[1])
+    store.append("a", ek.NewEvent(type="Noted", data={"n": 1}))
+    plain = device.write_at
+
+    def stop():
+        os.kill(os.getpid(), signal.SIGSTOP)
+        time.sleep(0.2)  # of several threads some may run a little further
+
+    def write_at(file, content, at):
+        if sys.argv[2] == "before":
+            stop()
+        plain(file, content, at)
+        if sys.argv[2] == "after":
+            stop()
+
+    device.write_at = write_at
+    try:
+        print("stored", store.append("a", ek.NewEvent(type="Noted", data={"n": 2})).position)
+    except ek.SupersededError:
+        print("superseded")
+    device.write_at = plain
+    try:
+        store.append("a", ek.NewEvent(type="Noted", data={"n": 3}))
+    except ek.SupersededError:
+        print("superseded", [event.data["n"] for event in store.read("a")])
+    store.close()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system stops no process")
+@pytest.mark.parametrize("stopped", ["before", "after"])
+def test_a_writer_that_is_stopped_in_an_append_keeps_nobody_out(folder: Path, stopped: str) -> None:
+    """Not even where it holds the journal's lock; and when it goes on, it acknowledges only what is stored."""
+    command = [sys.executable, "-c", textwrap.dedent(_STOPPED), str(folder), stopped]
+    older = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
+    os.waitid(os.P_PID, older.pid, os.WSTOPPED | os.WNOWAIT)
+    with ek.EventStore(folder) as newer:
+        kept = [1, 2] if stopped == "after" else [1]
+        assert [event.data["n"] for event in newer.read()] == kept
+        newer.append("b", noted(4))
+        os.kill(older.pid, signal.SIGCONT)
+        said, _ = older.communicate(timeout=60)
+        told = "stored 2" if stopped == "after" else "superseded"
+        assert said.splitlines() == [told, f"superseded {kept}"]
+        newer.append("b", noted(5))
+    with ek.EventStore(folder) as store:
+        assert [event.data["n"] for event in store.read()] == [*kept, 4, 5]
+        assert store.verify().ok
 
 
 @pytest.mark.parametrize("threads", [8, 32])

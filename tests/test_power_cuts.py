@@ -44,9 +44,10 @@ def another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
 _TRACED = """
     import os, sys
     import eventsourcing_kit as ek
-    from eventsourcing_kit import device
+    from eventsourcing_kit import device, journal
     if sys.argv[3] == "plain":
         device.set_sync_flag = lambda path, on: False
+    journal.FULL_BYTES = int(sys.argv[4])
     store = ek.EventStore(sys.argv[1], fsync=sys.argv[2] == "True")
     os.write(1, b"acknowledged 0\\n")
     for n in range(1, 4):
@@ -58,11 +59,11 @@ _CALL = re.compile(r'^(\d+) +(fsync|fdatasync|write)\((\d+)<([^>]*)>(?:, "([^"]*
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (fsync|fdatasync|write) resumed>")
 
 
-def trace(folder: Path, *, fsync: bool, disk: str) -> list[tuple[str, str]]:
+def trace(folder: Path, *, fsync: bool, disk: str, journal_bytes: int = 1 << 18) -> list[tuple[str, str]]:
     """The syncs, with their paths, and the acknowledgements of a process, in the order in which they were done."""
     output = folder.with_name("trace")
     command = ["strace", "-f", "-y", "-qq", "-e", "trace=fsync,fdatasync,write", "-e", "signal=none", "-o", str(output)]
-    command += [sys.executable, "-c", textwrap.dedent(_TRACED), str(folder), str(fsync), disk]
+    command += [sys.executable, "-c", textwrap.dedent(_TRACED), str(folder), str(fsync), disk, str(journal_bytes)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, timeout=60)
     if not output.exists() or b"ptrace" in done.stderr:
         pytest.skip(f"strace cannot trace here: {done.stderr.decode()[:200]}")
@@ -89,23 +90,38 @@ def _finished(lines: str) -> Iterator[tuple[str, str]]:
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
-@needs_strace
-@pytest.mark.parametrize("disk", ["through", "plain"])
-def test_a_commits_file_and_its_folder_are_synced_before_the_acknowledgement(folder: Path, disk: str) -> None:
-    """Each append's own file, by a system-call trace; and the opening leaves nothing unsynced behind."""
-    seen = trace(folder, fsync=True, disk=disk)
+def between_acknowledgements(seen: list[tuple[str, str]]) -> Iterator[list[str]]:
+    """What was synced for each append."""
     says = [i for i, what in enumerate(seen) if what[0] == "said"]
     assert [seen[i][1] for i in says] == [f"acknowledged {n}" for n in range(4)]
-    of_opening = {path for _, path in seen[: says[0]]}
-    in_wal = str(folder / "log" / "wal")
-    assert {str(folder), str(folder.parent), str(folder / "log"), f"{folder}/log/manifest", in_wal} <= of_opening
     for start, end in itertools.pairwise(says):
-        synced = [path for _, path in seen[start + 1 : end]]
-        assert in_wal in synced
-        assert [path for path in synced if path.startswith(in_wal + "/")], synced
-    files = [path for what, path in seen if what == "synced" and path.startswith(in_wal + "/")]
-    assert len(set(files)) >= 4  # the store's id and three commits, each its own file
-    assert len(of_opening) < len(seen)
+        yield [path for _, path in seen[start + 1 : end]]
+
+
+@needs_strace
+@pytest.mark.parametrize("disk", ["through", "plain"])
+def test_a_commit_in_the_journal_is_synced_before_the_acknowledgement(folder: Path, disk: str) -> None:
+    """By a system-call trace; and the opening leaves nothing unsynced behind."""
+    seen = trace(folder, fsync=True, disk=disk)
+    log = folder / "log"
+    opening = {path for _, path in seen[: seen.index(("said", "acknowledged 0"))]}
+    assert {str(path) for path in (folder, folder.parent, log, log / "manifest", log / "wal")} <= opening
+    first, *others = between_acknowledgements(seen)
+    assert first == [str(folder / "journal")] * 2  # once for its full size
+    assert others == [[str(folder / "journal")]] * 2
+
+
+@needs_strace
+@pytest.mark.parametrize("disk", ["through", "plain"])
+def test_a_commit_that_moves_on_into_slatedb_is_synced_before_the_acknowledgement(folder: Path, disk: str) -> None:
+    """Each one's own file, and its name."""
+    wal_folder = str(folder / "log" / "wal")
+    files = set()
+    for synced in between_acknowledgements(trace(folder, fsync=True, disk=disk, journal_bytes=1)):
+        assert wal_folder in synced
+        files.update(own := [path for path in synced if path.startswith(wal_folder + "/")])
+        assert own, synced
+    assert len(files) == 3
 
 
 @needs_strace
@@ -180,7 +196,7 @@ def test_a_manifest_that_no_acknowledgement_relied_on_is_set_aside_after_a_cut(
     assert kept == [bytes(400)]
 
 
-@pytest.mark.usefixtures("plain_disk")
+@pytest.mark.usefixtures("plain_disk", "without_journal")
 def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder: Path) -> None:
     """So that a cut never takes away a manifest that an acknowledged event needs."""
     from eventsourcing_kit import slate
@@ -202,6 +218,7 @@ def _memtable() -> object:
 _MEMTABLE = _memtable()
 
 
+@pytest.mark.usefixtures("without_journal")
 @pytest.mark.parametrize("left", ["zeros", "cut off", "a sector of zeros"])
 def test_a_commit_that_was_never_acknowledged_may_be_half_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch, left: str

@@ -314,7 +314,7 @@ def test_stop_ends_before_the_failed_event_and_it_comes_first_the_next_time(stor
     store.append("a-1", [fact(i) for i in range(4)])
     with pytest.raises(ek.LaggardError, match="'mail' stands at position 1, 3 behind, because it failed at position 2"):
         store.wait_until(timeout=PATIENCE)
-    assert neighbour == [1, 2, 3, 4]
+    wait_for(lambda: neighbour == [1, 2, 3, 4])
     assert (failing.state, failing.position, failing.lag) == ("failed", 1, 3)
     assert isinstance(failing.error, ValueError)
     assert "failed at position 2 (ValueError: not 2)" in repr(failing)

@@ -1,0 +1,312 @@
+"""The journal: one trip to the device a commit, and whatever happens to it, the log is what was acknowledged."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import eventsourcing_kit as ek
+from eventsourcing_kit import device, journal, keys, wal
+from tests.power import ROOT
+
+SMALL = 1 << 12  # a journal that is full after a few commits
+
+
+def noted(n: int, text: str = "") -> ek.NewEvent:
+    return ek.NewEvent(type="Noted", data={"n": n, "text": text})
+
+
+def long_text(n: int) -> str:
+    """Text that a small journal doesn't take, however well it is compressed."""
+    return random.Random(n).randbytes(SMALL).hex()
+
+
+def numbers(store: ek.EventStore) -> list[int]:
+    return [event.data["n"] for event in store.read()]
+
+
+def killed(folder: Path, commits: int, *, full: int = 1 << 18, fsync: bool = True) -> None:
+    """A process appends so many commits and dies without closing the store."""
+    code = """
+        import os, sys
+        import eventsourcing_kit as ek
+        from eventsourcing_kit import journal
+        journal.FULL_BYTES = int(sys.argv[3])
+        store = ek.EventStore(sys.argv[1], fsync=sys.argv[4] == "True")
+        for n in range(store.position, store.position + int(sys.argv[2])):
+            store.append(f"a-{n % 3}", ek.NewEvent(type="Noted", data={"n": n, "text": ""}))
+        os._exit(0)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(folder), str(commits), str(full), str(fsync)]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "FULL_BYTES", SMALL)
+
+
+def test_a_closed_store_has_no_journal(folder: Path) -> None:
+    """SlateDB has it all then."""
+    with ek.EventStore(folder) as store:
+        store.append("a", noted(0))
+        assert journal.path(folder).exists()
+    assert not journal.path(folder).exists()
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert numbers(reader) == [0]
+    with ek.EventStore(folder):
+        pass
+    assert sorted(path.name for path in folder.iterdir()) == ["durable.json", "end", "log"]
+
+
+def test_small_commits_make_no_file_each(folder: Path) -> None:
+    """A hundred of them are one file of SlateDB's."""
+    with ek.EventStore(folder) as store:
+        before = len(wal.sizes(folder))
+        for n in range(100):
+            store.append("a", noted(n))
+        assert len(wal.sizes(folder)) == before
+    assert len(wal.sizes(folder)) == before + 1
+
+
+@pytest.mark.parametrize("full", [1 << 18, SMALL, 1])
+@pytest.mark.parametrize("fsync", [True, False])
+def test_what_a_killed_process_appended_is_there(folder: Path, full: int, fsync: bool) -> None:
+    """For a reader beside, for the next writer, and after the next writer was killed too."""
+    killed(folder, 40, full=full, fsync=fsync)
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert numbers(reader) == list(range(40))
+        assert reader.version("a-0") == 14
+        killed(folder, 5, full=full, fsync=fsync)
+        assert numbers(reader) == list(range(45))
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == list(range(45))
+        assert store.verify().ok
+        assert store.append("a-0", noted(45), expected_version=15).position == 46
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == list(range(46))
+
+
+def test_ids_notes_and_repeats_go_through_the_journal(folder: Path, small: None) -> None:
+    """Supplied ids, checkpoints of subscriptions, and rows that are taken away again."""
+    own = "11111111-1111-4111-8111-111111111111"
+    given = ek.NewEvent(type="Noted", data={"n": 0}, id=own)
+    store = ek.EventStore(folder)
+    first = store.append("a", given)
+    with store.subscribe(lambda event: None, name="all") as subscription:
+        subscription.wait_until(store.position)
+    store._log.check_usable()
+    assert store._writer is not None
+    store._writer.note([(keys.note("kind", "name"), b"1")])
+    store._writer.note([(keys.note("kind", "name"), None)])
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert reader.read(as_of=own).df()["position"].tolist() == [1]
+        assert reader._log.note("kind", "name") is None
+        assert list(reader._log.notes("kind")) == []
+        assert next(iter(reader._log.notes("checkpoint")), None) is not None
+    assert store.append("a", given).replayed
+    store.append("a", noted(1, long_text(1)))  # moves on into SlateDB
+    assert store.append("a", given).position == first.position
+    assert store._log.note("kind", "name") is None
+    store.close()
+
+
+# -- damage
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose writer was killed after thirty commits; the last ones stand in the journal alone."""
+    folder = tmp_path_factory.mktemp("left") / "store"
+    killed(folder, 30, full=SMALL)
+    return folder
+
+
+@pytest.fixture
+def copied(left: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(left, tmp_path / "store"))
+
+
+def entries(folder: Path) -> list[tuple[int, int]]:
+    """Where the entries of the journal's last lap begin and end."""
+    content = journal.path(folder).read_bytes()
+    key = journal._key_of(content)
+    assert key is not None
+    ends = [entry.end for entry in journal._run(content, journal._START.size, key)]
+    return list(zip([journal._START.size, *ends], ends, strict=False))
+
+
+def test_a_torn_end_is_no_commit(copied: Path) -> None:
+    """A power cut leaves half an entry, which nobody was told of; what the last lap left behind it stays dead."""
+    start, end = entries(copied)[-1]
+    content = bytearray(journal.path(copied).read_bytes())
+    content[(start + end) // 2 : end] = bytes(end - (start + end) // 2)
+    journal.path(copied).write_bytes(content)
+    for read_only in (True, False):
+        with ek.EventStore(copied, read_only=read_only) as store:
+            assert numbers(store) == list(range(29))
+
+
+def test_a_damaged_entry_that_others_follow_is_named(copied: Path) -> None:
+    """Nothing is read over it, and a rescue saves what comes before."""
+    first = 30 - len(entries(copied))
+    start, _ = entries(copied)[0]
+    content = bytearray(journal.path(copied).read_bytes())
+    content[start + 50] ^= 1
+    journal.path(copied).write_bytes(content)
+    for read_only in (True, False):
+        with pytest.raises(ek.DamagedError, match=r"journal lacks commits.*ek\.rescue") as raised:
+            ek.EventStore(copied, read_only=read_only)
+        assert raised.value.files == ["journal"]
+    assert journal.path(copied).read_bytes() == content
+    assert numbers(ek.rescue(copied)) == list(range(first))
+
+
+def test_a_flipped_byte_in_the_journal_is_detected_or_harmless(copied: Path) -> None:
+    """Only the very last commit can look as if it had never been written to its end."""
+    content = journal.path(copied).read_bytes()
+    last, used = entries(copied)[-1]
+    for at in (*range(32), *random.Random(1).sample(range(used), 60)):
+        journal.path(copied).write_bytes(content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :])
+        seen = None
+        with contextlib.suppress(ek.DamagedError), ek.EventStore(copied, read_only=True) as reader:
+            seen = numbers(reader)
+        assert seen == (list(range(29)) if at >= last else None), at
+
+
+def test_a_journal_without_its_beginning_is_named(copied: Path) -> None:
+    """Its key and all entries are lost, and the file is not empty."""
+    content = journal.path(copied).read_bytes()
+    journal.path(copied).write_bytes(bytes(32) + content[32:])
+    with pytest.raises(ek.DamagedError, match="journal"):
+        ek.EventStore(copied, read_only=True)
+    with pytest.raises(ek.DamagedError, match="journal"):
+        ek.EventStore(copied)
+
+
+@given(st.binary(max_size=400), st.integers(0, 3))
+def test_any_bytes_are_a_journal_or_none(content: bytes, done: int) -> None:
+    """Reading never fails in another way than by saying that entries are missing."""
+    start = journal._start(b"12345678")
+    for whole in (content, start + content, start + journal._encode(b"12345678", 1, [(b"k", content)]) + content):
+        found = journal._behind(whole, done)
+        assert found is None or all(entry.number > done for entry in found)
+
+
+# -- owners
+
+
+def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was promised less for its own events, but others were promised more for theirs."""
+    killed(folder, 3)
+    synced: list[str] = []
+    plain = device.fsync
+    monkeypatch.setattr(device, "fsync", lambda path: (synced.append(path.name), plain(path))[1])
+    with ek.EventStore(folder, fsync=False) as store:
+        store.append("a", noted(3))
+        synced.clear()
+    assert wal.name(max(number for number, size in wal.sizes(folder).items() if size)) in synced
+    with ek.EventStore(folder, fsync=False) as store:
+        store.append("a", noted(4))
+        synced.clear()
+    assert not [name for name in synced if name.endswith(".sst")]
+
+
+@pytest.mark.usefixtures("without_journal")
+def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
+    """As on a system that has none."""
+    with ek.EventStore(folder) as store:
+        for n in range(3):
+            store.append("a", noted(n))
+        assert not journal.path(folder).exists()
+        with ek.EventStore(folder, read_only=True) as reader:
+            assert numbers(reader) == [0, 1, 2]
+
+
+class WriterAndReader(RuleBasedStateMachine):
+    """A reader beside a writer sees at once what was acknowledged, through laps, reopenings and takeovers."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(journal, "FULL_BYTES", SMALL)
+        self.folder = Path(os.path.realpath(os.environ.get("TMPDIR", "/tmp"))) / f"journal-{os.getpid()}-{id(self)}"
+        self.writer = ek.EventStore(self.folder, fsync=False)
+        self.reader = ek.EventStore(self.folder, read_only=True)
+        self.expected: list[int] = []
+
+    @rule(commits=st.integers(1, 12), size=st.integers(1, 3))
+    def append(self, commits: int, size: int) -> None:
+        for _ in range(commits):
+            more = list(range(len(self.expected), len(self.expected) + size))
+            self.writer.append(f"a-{len(self.expected) % 4}", [noted(n) for n in more])
+            self.expected += more
+
+    @rule()
+    def append_what_no_journal_takes(self) -> None:
+        n = len(self.expected)
+        self.writer.append("long", noted(n, long_text(n)))
+        self.expected.append(n)
+
+    @rule()
+    def reopen(self) -> None:
+        self.writer.close()
+        self.writer = ek.EventStore(self.folder, fsync=False)
+
+    @rule()
+    def take_over(self) -> None:
+        """As another process would: the older writer is not asked."""
+        older = self.writer
+        ek.store._writers.pop(older._location.identity)
+        self.writer = ek.EventStore(self.folder, fsync=False)
+        with pytest.raises(ek.SupersededError):
+            older.append("a-0", noted(-1))
+        assert older.position == len(self.expected)
+        older.close()
+
+    @rule()
+    def read_anew(self) -> None:
+        self.reader.close()
+        self.reader = ek.EventStore(self.folder, read_only=True)
+
+    @invariant()
+    def all_see_the_same(self) -> None:
+        for store in (self.writer, self.reader):
+            assert store.position == len(self.expected)
+            assert numbers(store) == self.expected
+            assert [event.data["n"] for event in store.read(backwards=True, limit=3)] == self.expected[::-1][:3]
+            assert sum(store.streams()["version"]) == len(self.expected)
+
+    def teardown(self) -> None:
+        for store in (self.writer, self.reader):
+            store.close()
+        with ek.EventStore(self.folder, fsync=False) as store:
+            assert numbers(store) == self.expected
+            assert store.verify().ok
+        shutil.rmtree(self.folder)
+        self.patch.undo()
+
+
+TestWriterAndReader = WriterAndReader.TestCase
+TestWriterAndReader.settings = settings(max_examples=12, stateful_step_count=12)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    yield
+    for store in list(ek.store._open):
+        store.close()
