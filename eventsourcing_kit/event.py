@@ -87,7 +87,7 @@ class NewEvent:
             raise InputError("a NewEvent takes either an event object, or type= and data=, not both")
         if event is None and type is None:
             raise InputError("a NewEvent takes an event object, or type='Shipped' and data={…}")
-        if event is not None and not isinstance(event, Event):
+        if event is not None and (not isinstance(event, Event) or event.__class__ is Event):
             raise InputError(f"{event!r} is no event; a NewEvent takes an instance of a class X(ek.Event)")
         values = {"event": event, "id": id, "occurred_at": occurred_at, "metadata": metadata}
         values["type"] = event.__event_schema__.name if event is not None else type

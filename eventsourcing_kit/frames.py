@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit.moment import aware_us
+from eventsourcing_kit.moment import plain_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +63,7 @@ def _numbers(values: Sequence[Any], kinds: set[type], whole: bool) -> Any:
 def _datetimes(values: Sequence[Any]) -> Any:
     if any(v is not None and v.utcoffset() is None for v in values):
         return objects(values)
-    return times(np.array([NO_TIME if v is None else aware_us(v, "a time") for v in values], dtype=np.int64))
+    return times(np.array([NO_TIME if v is None else plain_us(v) for v in values], dtype=np.int64))
 
 
 def times(us: Ints) -> Any:
