@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -198,7 +199,7 @@ def type_names(types: Types) -> list[str]:
 
 def stored_names(types: Types) -> list[str]:
     """The names by which classes store their events, and names as they are."""
-    several = [types] if isinstance(types, (str, type)) else list(types)
+    several = list(types) if isinstance(types, Iterable) and not isinstance(types, (str, type)) else [types]
     return [_type_name(one) for one in several]
 
 

@@ -87,13 +87,17 @@ def nullable(values: Sequence[int | None]) -> Any:
 
 
 def field_names(fields: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
-    """A column name a field: letters, digits and `_` only (Altair reads dots and colons), and none of `taken`."""
-    used, names = set(taken), {}
-    for one in fields:
-        name = re.sub(r"\W", "_", one) or "_"
-        name = f"data_{name}" if name in taken else name
+    """A column name a field: letters, digits and `_` only (Altair reads dots and colons), and none of `taken`.
+
+    Those of `taken` get their prefix first, then each field that can keeps its own name: `a_b` is no other's column.
+    """
+    plain = {one: re.sub(r"\W", "_", one) or "_" for one in fields}
+    reserved, names = set(taken), {}
+    used = set(reserved)
+    for one in sorted(plain, key=lambda field: (field not in reserved, plain[field] != field)):
+        name = f"data_{plain[one]}" if plain[one] in reserved else plain[one]
         while name in used:
             name += "_"
         used.add(name)
         names[one] = name
-    return names
+    return {one: names[one] for one in plain}

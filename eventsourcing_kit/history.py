@@ -144,7 +144,7 @@ class History:
         import pandas as pd
 
         columns: dict[str, Any] = {
-            "key": frames.column([self._keys[code] for code in self._row_codes.tolist()]),
+            "key": self._key_column([self._keys[code] for code in self._row_codes.tolist()]),
             "position": frames.integers(self._positions),
             "type": frames.strings(frames.objects(self._types)),
             "valid_from": frames.times(self._us),
@@ -154,6 +154,10 @@ class History:
         names = frames.field_names(fields, _COLUMNS)
         columns |= {names[name]: frames.column(values) for name, values in fields.items()}
         return pd.DataFrame(columns)
+
+    def _key_column(self, keys: list[Any]) -> Any:
+        """The keys; names of streams are text also where there are none."""
+        return frames.column(keys) if keys or not self.projection.is_by_stream else frames.strings(frames.objects(keys))
 
     def _valid_to(self) -> Ints:
         valid_to = np.full(len(self), frames.NO_TIME, dtype=np.int64)
@@ -229,6 +233,8 @@ class History:
 
         setters = [row[-1] for row in rows]
         columns = {name: frames.column([row[i] for row in rows]) for i, name in enumerate(names)}
+        if "key" in columns:
+            columns["key"] = self._key_column([row[0] for row in rows])
         if "field" in columns:
             columns["field"] = frames.strings(frames.objects([row[names.index("field")] for row in rows]))
         columns["position"] = frames.nullable([None if s is None else int(self._positions[s]) for s in setters])
@@ -258,7 +264,7 @@ def _changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _same(a: Any, b: Any) -> bool:
     try:
-        return a is b or bool(a == b)
+        return a is b or bool(a == b) or (a != a and b != b)  # NaN differs even from itself
     except Exception:  # values without a plain equality (arrays) count as changed
         return False
 

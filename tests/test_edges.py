@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 import os
 import uuid
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -53,6 +55,65 @@ def test_two_lambda_keys_touch_two_keys(store: ek.EventStore) -> None:
 
     store.append("transfer-1", Moved(source="a", target="b", amount=5))
     assert store.replay(moved) == {"a": -5, "b": 5}
+
+
+def test_keys_of_one_factory_touch_two_keys_and_are_replaced_when_run_again(store: ek.EventStore) -> None:
+    """What a key closes over tells it apart; a callable without code is known by its text."""
+    moved = ek.Projection("moved", initial=lambda: 0)
+
+    def by(field: str) -> Callable[[ek.RecordedEvent], str]:
+        return lambda record: getattr(record.data, field)
+
+    for _ in range(2):
+
+        @moved.on(Moved, key=by("source"))
+        def touch(state: int, event: Moved) -> int:
+            return state - event.amount
+
+        @moved.on(Moved, key=by("target"))
+        def touch(state: int, event: Moved) -> int:  # noqa: F811 - as above
+            return state + event.amount
+
+        @moved.on(Moved, key=operator.attrgetter("data.source"))
+        def fee(state: int, event: Moved) -> int:
+            return state - 1
+
+    store.append("transfer-1", Moved(source="a", target="b", amount=5))
+    assert store.replay(moved) == {"a": -6, "b": 5}
+
+
+def test_a_huge_state_or_payload_is_cut_in_an_error(store: ek.EventStore) -> None:
+    """An error that fills the notebook hides what it says."""
+    moved = ek.Projection("moved", initial=lambda: "s" * 100_000)
+    moved.on(Moved)(lambda state, event: state.nothing)
+    store.append("transfer-1", Moved(source="a" * 100_000, target="b", amount=5))
+    with pytest.raises(ek.ProjectionError, match=r"the state before was 'sss.*…$") as error:
+        store.replay(moved)
+    assert len(str(error.value)) < 1_000
+
+
+def test_a_field_that_stays_nan_has_not_changed(store: ek.EventStore) -> None:
+    """NaN differs from itself, but nobody set it anew."""
+    ratio = ek.Projection("ratio", initial=dict)
+    ratio.on(Moved)(lambda state, event: {"ratio": float("nan"), "to": event.target})
+    store.append("t-1", [Moved(source="a", target=target, amount=5) for target in "bcd"])
+    history = store.history(ratio)
+    assert history.diff(1, 3)["field"].tolist() == ["to"]
+    assert dict(zip(history.blame("t-1")["field"], history.blame("t-1")["position"], strict=True)) == {
+        "ratio": 1,
+        "to": 3,
+    }
+
+
+def test_streams_as_keys_are_text_also_in_empty_frames(store: ek.EventStore) -> None:
+    """So that frames of an empty and of a full history go together."""
+    moved = ek.Projection("moved", initial=lambda: 0)
+    moved.on(Moved)(lambda state, event: state + event.amount)
+    empty = store.history(moved)
+    store.append("t-1", Moved(source="a", target="b", amount=5))
+    full = store.history(moved)
+    for frame in (empty.df(), full.df(), empty.diff(0, 0), full.diff(0, 1)):
+        assert frame["key"].dtype == "string"
 
 
 @pytest.mark.parametrize("names", [["\ud800"], [0, "0"]])
