@@ -82,6 +82,15 @@ def test_keys_of_one_factory_touch_two_keys_and_are_replaced_when_run_again(stor
     assert store.replay(moved) == {"a": -6, "b": 5}
 
 
+@pytest.mark.parametrize("types", [5, [Moved, 5], ek.Event, None])
+def test_what_is_no_event_type_is_named(store: ek.EventStore, types: object) -> None:
+    with pytest.raises(ek.InputError, match="is no event type; give a class"):
+        ek.Projection("any", initial=int).on(*types if isinstance(types, list) else [types])
+    if types is not None:
+        with pytest.raises(ek.InputError, match="is no event type; give a class"):
+            store.read(types=types)  # type: ignore[arg-type]
+
+
 def test_a_huge_state_or_payload_is_cut_in_an_error(store: ek.EventStore) -> None:
     """An error that fills the notebook hides what it says."""
     moved = ek.Projection("moved", initial=lambda: "s" * 100_000)
