@@ -37,7 +37,7 @@ _MISSING = object()
 def fields_of(state: Any) -> dict[str, Any]:
     """A state's fields: those of a model, a dataclass or a dict with text keys, else one field `state`."""
     if isinstance(state, BaseModel):
-        return {name: getattr(state, name) for name in type(state).model_fields}
+        return {name: getattr(state, name) for name in type(state).model_fields} | (state.model_extra or {})
     if dataclasses.is_dataclass(state) and not isinstance(state, type):
         return {one.name: getattr(state, one.name) for one in dataclasses.fields(state)}
     if isinstance(state, tuple) and hasattr(state, "_asdict"):

@@ -356,7 +356,8 @@ def _in_order(value: Any, dumped: Any) -> Any:
 def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
     try:
         copy = _read_back(schema, [row])[0]
-        wrong = next((f for f, v in event.__dict__.items() if not _same(getattr(copy, f, None), v)), "?")
+        given = event.__dict__ | (event.__pydantic_extra__ or {}) | (event.__pydantic_private__ or {})
+        wrong = next((f for f, v in given.items() if not _same(getattr(copy, f, None), v)), "?")
         instead = f"would read back as {shown(getattr(copy, wrong, None))}"
     except ValidationError as error:
         first = error.errors()[0]

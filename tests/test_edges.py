@@ -41,6 +41,10 @@ class Order(BaseModel):
     state: str
 
 
+class Parcel(BaseModel, extra="allow"):
+    state: str
+
+
 def test_two_lambda_keys_touch_two_keys(store: ek.EventStore) -> None:
     """All lambdas have one name; their code tells them apart."""
     moved = ek.Projection("moved", initial=lambda: 0)
@@ -178,7 +182,7 @@ def test_an_instance_of_a_class_that_was_defined_again_is_refused_where_it_does_
     class Redefined(ek.Event):
         y: int
 
-    with pytest.raises(ek.InputError, match="defined again"):
+    with pytest.raises(ek.InputError, match=r"defined again .*\(field 'y': Field required\); make"):
         store.append("a", old)
     assert store.position == 0
 
@@ -202,7 +206,7 @@ def test_a_private_attribute_that_would_be_lost_is_refused(store: ek.EventStore)
     """It is part of equality, and it is not stored."""
     event = Noted(text="x")
     event._note = 5
-    with pytest.raises(ek.InputError):
+    with pytest.raises(ek.InputError, match=r"Noted\._note is 5, which would read back as 0"):
         store.append("a", event)
 
 
@@ -210,10 +214,13 @@ def test_a_state_whose_only_field_is_called_state_is_taken_apart(store: ek.Event
     """The column holds the field's value, not the model; dicts with the same keys in another order are alike."""
     orders = ek.Projection("orders", initial=lambda: Order(state="new"))
     orders.on("Shipped")(lambda state, event: Order(state="shipped"))
+    parcels = ek.Projection("parcels", initial=lambda: Parcel(state="new", to="Oslo"))
+    parcels.on("Shipped")(lambda state, event: state.model_copy(update={"state": "sent"}))
     pairs = ek.Projection("pairs", initial=dict)
     pairs.on("Shipped")(lambda state, event: {"a": 1, "b": 2} if not state else {"b": 3, "a": 4})
     store.append("order-1", [ek.NewEvent(type="Shipped"), ek.NewEvent(type="Shipped")])
     assert store.history(orders).df()["state"].tolist() == ["shipped", "shipped"]
+    assert store.history(parcels).df()[["state", "to"]].values.tolist() == [["sent", "Oslo"]] * 2
     assert store.history(pairs).df()[["a", "b"]].values.tolist() == [[1, 2], [4, 3]]
 
 
