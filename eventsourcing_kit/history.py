@@ -255,11 +255,17 @@ class History:
 def _changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if old is new:
         return
-    was = {} if old is _MISSING else fields_of(old)
-    now = {} if new is _MISSING else fields_of(new)
+    was, now = _fields_beside(old, new), _fields_beside(new, old)
     for name in [*was, *(name for name in now if name not in was)]:
         if not _same(was.get(name, _MISSING), now.get(name, _MISSING)):
             yield name, was.get(name), now.get(name)
+
+
+def _fields_beside(state: Any, other: Any) -> dict[str, Any]:
+    """A state's fields; a dict that is empty yet, or again, has none where the other one's are told apart."""
+    if state is _MISSING or (isinstance(state, dict) and not state and _has_fields(other)):
+        return {}
+    return fields_of(state)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -206,6 +206,11 @@ def _checked_key(key: Key) -> Key:
 def _takes_record(function: Callable[..., Any]) -> bool:
     if not callable(function):
         raise InputError(f"{function!r} is no function; a handler takes (state, event) and returns the new state")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise InputError(
+            f"the handler {getattr(function, '__qualname__', function)!r} is async or yields, so it would return no "
+            "state; write a plain function that returns the new state"
+        )
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     declared = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
     required = [p for p in declared if p.default is inspect.Parameter.empty]

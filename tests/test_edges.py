@@ -118,6 +118,20 @@ def test_a_field_that_stays_nan_has_not_changed(store: ek.EventStore) -> None:
     }
 
 
+def test_a_dict_that_is_filled_or_emptied_differs_in_its_fields_alone(store: ek.EventStore) -> None:
+    """An empty dict is no value of its own beside one with fields."""
+    seen = ek.Projection("seen", initial=dict, key=None)
+    seen.on(Moved)(lambda state, event: {} if event.source == "-" else state | {event.source: event.amount})
+    store.append("t-1", [Moved(source=source, target="x", amount=5) for source in "a-"])
+    history = store.history(seen)
+    for before, after, told in ((0, 1, [None, 5]), (1, 2, [5, None])):
+        changed = history.diff(before, after)
+        assert changed["field"].tolist() == ["a"]
+        assert [None if pd.isna(one) else one for one in changed[["before", "after"]].iloc[0]] == told
+        assert changed["position"].tolist() == [after]
+    assert history.diff(0, 2).empty
+
+
 def test_streams_as_keys_are_text_also_in_empty_frames(store: ek.EventStore) -> None:
     """So that frames of an empty and of a full history go together."""
     moved = ek.Projection("moved", initial=lambda: 0)
