@@ -29,7 +29,7 @@ NAME_BYTES = 1024
 DIGITS = 4300  # of a whole number: the most that JSON is read back with
 DEPTH = 128
 _SHOWN_CHARACTERS = 200
-_TOO_LARGE = 10**DIGITS
+_TOO_LARGE, _TOO_SMALL = 10**DIGITS, -(10**DIGITS)
 _BYTES_CURE = (
     "; bytes that are no text need model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64') "
     "in the class that holds them"
@@ -233,7 +233,7 @@ def plain_json(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _plain_text(value, where)
     if isinstance(value, int):
-        if abs(value) >= _TOO_LARGE:
+        if not _TOO_SMALL < value < _TOO_LARGE:
             raise InputError(f"{where} is a number of more than {DIGITS} digits, which is too long; store it as text")
         return int(value)
     if isinstance(value, float):
