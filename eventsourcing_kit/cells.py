@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 def where(values: pd.Series[Any], i: int) -> str:
     """Row and column of a cell, for an error."""
-    return f"row {values.index[i]!r}, column {values.name!r}"
+    return f"row {label(values.index, i)!r}, column {values.name!r}"
+
+
+def label(index: pd.Index[Any], i: int) -> Any:
+    """A row's label as people write it: 3, not np.int64(3)."""
+    found = index[i]
+    return found.item() if isinstance(found, np.generic) else found
 
 
 def plain_column(values: pd.Series[Any]) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:
@@ -33,7 +39,7 @@ def plain_column(values: pd.Series[Any]) -> tuple[npt.NDArray[np.object_], npt.N
     if pd.api.types.is_float_dtype(values.dtype) and np.isinf(values[present].to_numpy(dtype=float)).any():
         i = next(i for i, ok in enumerate(present) if ok and math.isinf(plain[i]))
         raise InputError(f"{where(values, i)} is {plain[i]!r}, which JSON cannot hold; replace or drop it")
-    is_number = values.dtype != object and pd.api.types.is_numeric_dtype(values.dtype)  # bool is one
+    is_number = values.dtype.kind != "c" and pd.api.types.is_numeric_dtype(values.dtype)  # bool is one
     if is_number or (set(map(type, plain)) == {str} and "".join(plain).isascii()):
         return objects(plain), present
     present = np.array([not missing(value) for value in plain], dtype=bool) if values.dtype == object else present
@@ -55,26 +61,24 @@ def _cell(values: pd.Series[Any], i: int, value: Any) -> Any:
     try:
         return schema.plain_json(_plain(value), "the value")
     except InputError as error:
-        raise InputError(f"{where(values, i)} is {value!r}: {error}") from None
+        raise InputError(f"{where(values, i)} is {schema.shown(value)}: {error}") from None
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [_plain(item) for item in value.tolist()]
-    if isinstance(value, np.datetime64):
-        return pd.Timestamp(value).isoformat()
-    if isinstance(value, np.timedelta64):
-        return str(pd.Timedelta(value))
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return _plain(pd.Timestamp(value) if isinstance(value, np.datetime64) else pd.Timedelta(value))
     if isinstance(value, np.generic):
         return _plain(value.item())
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, (dt.datetime, dt.date, dt.time, pd.Period)):
-        return value.isoformat() if hasattr(value, "isoformat") else str(value)
-    if isinstance(value, pd.Timedelta):
+    if isinstance(value, (dt.date, dt.time)) and value is not pd.NaT:  # which calls itself one, and would become text
         return value.isoformat()
-    if isinstance(value, (uuid.UUID, decimal.Decimal, dt.timedelta, pd.Interval)):
+    if isinstance(value, dt.timedelta):  # pandas' is one
+        return pd.Timedelta(value).isoformat()
+    if isinstance(value, (uuid.UUID, decimal.Decimal, pd.Interval, pd.Period)):
         return str(value)
     return value

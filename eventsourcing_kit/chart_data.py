@@ -13,11 +13,13 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from eventsourcing_kit.errors import InputError
 
 TEXT_LIMIT = 160
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}
 LANE = "_lane"  # a working column; no frame of the kit has a name that starts so
 WHOLE_LOG = "the whole log"
 HISTORY_COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
@@ -34,6 +36,9 @@ def as_frame(source: object, columns: Iterable[str], chart: str) -> pd.DataFrame
     if not isinstance(frame, pd.DataFrame):
         given = type(source).__name__
         raise InputError(f"{chart} draws a DataFrame, not {given}: pass store.read().df() or history.df()")
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"{chart} found the column {twice!r} twice; rename or drop one of them")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         has = ", ".join(map(str, frame.columns)) or "none"
@@ -72,21 +77,30 @@ def as_text(value: object) -> str:
 
 
 def harmless(text: str) -> str:
-    """Altair's own `to_html` and `save` put the data into a script, which `</script>` in a payload would end.
+    """Return text that no renderer stumbles over.
 
-    An invisible character (U+2060, which joins words) keeps that apart; everything reads as it did.
+    Altair's own `to_html` and `save` put the data into a script, which `</script>` in a payload would end: an invisible
+    character (U+2060, which joins words) keeps that apart, and everything reads as it did. Control characters are shown
+    as their pictures (␀), because SVG cannot hold them, and its makers end the whole process over one.
     """
+    text = text.translate(_PICTURES)
     return text.replace("</", "<\u2060/").replace("<!--", "<\u2060!--") if "<" in text else text
 
 
 def _text(value: object) -> str:
     if is_missing(value):
         return ""
+    if isinstance(value, (np.number, np.bool_)):
+        return _plain_text(value.item())  # its own text would be np.float64(1.5)
+    return _plain_text(value)
+
+
+def _plain_text(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
         case float():
-            return repr(round(value, 6)).removesuffix(".0")
+            return repr(round(value, 6) or value).removesuffix(".0")
         case bytes():
             return value.hex()
         case datetime():
@@ -301,8 +315,18 @@ def span(times: pd.Series) -> list[int] | None:
     """Return the first and last time as milliseconds, a fixed domain for an axis; None without a time."""
     if times.empty:
         return None
-    first, last = (int(moment.timestamp() * 1000) for moment in (times.min(), times.max()))
+    first, last = _ends(times)
     return [first, last] if first < last else [first - 1000, last + 1000]
+
+
+def only_moment(times: pd.Series) -> int | None:
+    """Return the millisecond in which all times lie; None where they lie in several, or there is none."""
+    first, last = (0, 1) if times.empty else _ends(times)
+    return first if first == last else None
+
+
+def _ends(times: pd.Series) -> tuple[int, int]:
+    return int(times.min().timestamp() * 1000), int(times.max().timestamp() * 1000)
 
 
 def reach(values: pd.Series) -> list[float]:

@@ -8,6 +8,7 @@ renderer (see `renderer`).
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
@@ -369,6 +370,8 @@ def state_field(table: pd.DataFrame, field: str | None, chart: str) -> str:
 def check_limits(**limits: int) -> None:
     """Refuse limits that leave nothing to draw."""
     for name, limit in limits.items():
+        if isinstance(limit, bool) or not isinstance(limit, Integral):
+            raise InputError(f"{name} is {limit!r}; give a whole number from 1")
         if limit < 1:
             raise InputError(f"{name} is {limit}; it must be at least 1")
 
@@ -380,7 +383,7 @@ def counted(number: int, thing: str) -> str:
 
 def counted_values(table: pd.DataFrame, column: str) -> str:
     """Return how many different values a column has: `4 streams`."""
-    return counted(table[column].astype(str).nunique(), column)
+    return counted(table[column].astype(str).nunique(dropna=False), column)  # a missing key is the whole log
 
 
 def scrubber_title(history: object, name: str) -> str:
@@ -394,12 +397,12 @@ def empty_note(marks: pd.DataFrame) -> list[str]:
     return ["no events"] if marks.empty else []
 
 
-def heading(text: str, notes: list[str]) -> alt.TitleParams:
+def heading(text: str | None, notes: list[str]) -> alt.TitleParams:
     """Return a title with notes below it."""
     style: dict[str, Any] = {"anchor": "start", "fontSize": 16, "offset": 12, "color": INK}
     if notes:
         style |= {"subtitle": notes, "subtitleColor": PALE_INK, "subtitlePadding": 4}
-    return alt.TitleParams(data.harmless(text), **style)
+    return alt.TitleParams(data.harmless(text or ""), **style)
 
 
 def quiet_axis(**options: Any) -> alt.Axis:
@@ -414,6 +417,9 @@ def time_axis(title: str, times: pd.Series) -> alt.X:
         title += f", {times.min().date()}"
     domain = data.span(times) or alt.Undefined
     axis = quiet_axis(title=f"{title} (UTC)", labelExpr=TICK, labelOverlap=True, tickCount=8)
+    only = data.only_moment(times)
+    if only is not None:
+        axis.values = [only]  # ticks beside it would tell fractions of seconds at which nothing happened
     return alt.X("time:T", scale=alt.Scale(type="utc", domain=domain, padding=10), axis=axis)
 
 

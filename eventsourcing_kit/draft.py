@@ -99,9 +99,9 @@ def _typed(event: object) -> Event | None:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
+        value = "missing" if first["type"] == "missing" else schema.shown(first["input"])
         raise InputError(
-            f"{event.type}.{field} is {first['input']!r}: {first['msg']}; "
-            f"{event.type} has a class, which its data must fit"
+            f"{event.type}.{field} is {value}: {first['msg']}; {event.type} has a class, which its data must fit"
         ) from None
     return built if isinstance(built, Event) else None
 

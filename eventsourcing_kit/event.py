@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -87,7 +88,7 @@ class NewEvent:
             raise InputError("a NewEvent takes either an event object, or type= and data=, not both")
         if event is None and type is None:
             raise InputError("a NewEvent takes an event object, or type='Shipped' and data={…}")
-        if event is not None and not isinstance(event, Event):
+        if event is not None and (not isinstance(event, Event) or event.__class__ is Event):
             raise InputError(f"{event!r} is no event; a NewEvent takes an instance of a class X(ek.Event)")
         values = {"event": event, "id": id, "occurred_at": occurred_at, "metadata": metadata}
         values["type"] = event.__event_schema__.name if event is not None else type
@@ -198,7 +199,7 @@ def type_names(types: Types) -> list[str]:
 
 def stored_names(types: Types) -> list[str]:
     """The names by which classes store their events, and names as they are."""
-    several = [types] if isinstance(types, (str, type)) else list(types)
+    several = list(types) if isinstance(types, Iterable) and not isinstance(types, (str, type)) else [types]
     return [_type_name(one) for one in several]
 
 

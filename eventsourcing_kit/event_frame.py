@@ -233,7 +233,11 @@ class _Payload:
         if not stored_data.is_upcast(kind, self._version) and kind.is_plain(stored):
             return [(name, stored[name]) for name in kind.fields]
         objects = stored_data.from_columns(self._type, self._version, self._fields, columns, positions.tolist())
-        return [(name, [getattr(one, name) for one in objects]) for name in kind.fields]
+        found = [(name, [getattr(one, name) for one in objects]) for name in kind.fields]
+        if kind.cls.model_config.get("extra") != "allow":
+            return found
+        extras = [one.model_extra or {} for one in objects]
+        return found + [(name, [one.get(name) for one in extras]) for name in dict.fromkeys(chain(*extras))]
 
 
 def _field(count: int, parts: list[tuple[Ints, list[Any]]]) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit.moment import aware_us
+from eventsourcing_kit.moment import plain_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,7 +63,7 @@ def _numbers(values: Sequence[Any], kinds: set[type], whole: bool) -> Any:
 def _datetimes(values: Sequence[Any]) -> Any:
     if any(v is not None and v.utcoffset() is None for v in values):
         return objects(values)
-    return times(np.array([NO_TIME if v is None else aware_us(v, "a time") for v in values], dtype=np.int64))
+    return times(np.array([NO_TIME if v is None else plain_us(v) for v in values], dtype=np.int64))
 
 
 def times(us: Ints) -> Any:
@@ -87,13 +87,17 @@ def nullable(values: Sequence[int | None]) -> Any:
 
 
 def field_names(fields: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
-    """A column name a field: letters, digits and `_` only (Altair reads dots and colons), and none of `taken`."""
-    used, names = set(taken), {}
-    for one in fields:
-        name = re.sub(r"\W", "_", one) or "_"
-        name = f"data_{name}" if name in taken else name
+    """A column name a field: letters, digits and `_` only (Altair reads dots and colons), and none of `taken`.
+
+    Those of `taken` get their prefix first, then each field that can keeps its own name: `a_b` is no other's column.
+    """
+    plain = {one: re.sub(r"\W", "_", one) or "_" for one in fields}
+    reserved, names = set(taken), {}
+    used = set(reserved)
+    for one in sorted(plain, key=lambda field: (field not in reserved, plain[field] != field)):
+        name = f"data_{plain[one]}" if plain[one] in reserved else plain[one]
         while name in used:
             name += "_"
         used.add(name)
         names[one] = name
-    return names
+    return {one: names[one] for one in plain}

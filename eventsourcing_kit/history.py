@@ -37,7 +37,7 @@ _MISSING = object()
 def fields_of(state: Any) -> dict[str, Any]:
     """A state's fields: those of a model, a dataclass or a dict with text keys, else one field `state`."""
     if isinstance(state, BaseModel):
-        return {name: getattr(state, name) for name in type(state).model_fields}
+        return {name: getattr(state, name) for name in type(state).model_fields} | (state.model_extra or {})
     if dataclasses.is_dataclass(state) and not isinstance(state, type):
         return {one.name: getattr(state, one.name) for one in dataclasses.fields(state)}
     if isinstance(state, tuple) and hasattr(state, "_asdict"):
@@ -144,7 +144,7 @@ class History:
         import pandas as pd
 
         columns: dict[str, Any] = {
-            "key": frames.column([self._keys[code] for code in self._row_codes.tolist()]),
+            "key": self._key_column([self._keys[code] for code in self._row_codes.tolist()]),
             "position": frames.integers(self._positions),
             "type": frames.strings(frames.objects(self._types)),
             "valid_from": frames.times(self._us),
@@ -154,6 +154,10 @@ class History:
         names = frames.field_names(fields, _COLUMNS)
         columns |= {names[name]: frames.column(values) for name, values in fields.items()}
         return pd.DataFrame(columns)
+
+    def _key_column(self, keys: list[Any]) -> Any:
+        """The keys; names of streams are text also where there are none."""
+        return frames.column(keys) if keys or not self.projection.is_by_stream else frames.strings(frames.objects(keys))
 
     def _valid_to(self) -> Ints:
         valid_to = np.full(len(self), frames.NO_TIME, dtype=np.int64)
@@ -229,6 +233,8 @@ class History:
 
         setters = [row[-1] for row in rows]
         columns = {name: frames.column([row[i] for row in rows]) for i, name in enumerate(names)}
+        if "key" in columns:
+            columns["key"] = self._key_column([row[0] for row in rows])
         if "field" in columns:
             columns["field"] = frames.strings(frames.objects([row[names.index("field")] for row in rows]))
         columns["position"] = frames.nullable([None if s is None else int(self._positions[s]) for s in setters])
@@ -249,16 +255,22 @@ class History:
 def _changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
     if old is new:
         return
-    was = {} if old is _MISSING else fields_of(old)
-    now = {} if new is _MISSING else fields_of(new)
+    was, now = _fields_beside(old, new), _fields_beside(new, old)
     for name in [*was, *(name for name in now if name not in was)]:
         if not _same(was.get(name, _MISSING), now.get(name, _MISSING)):
             yield name, was.get(name), now.get(name)
 
 
+def _fields_beside(state: Any, other: Any) -> dict[str, Any]:
+    """A state's fields; a dict that is empty yet, or again, has none where the other one's are told apart."""
+    if state is _MISSING or (isinstance(state, dict) and not state and _has_fields(other)):
+        return {}
+    return fields_of(state)
+
+
 def _same(a: Any, b: Any) -> bool:
     try:
-        return a is b or bool(a == b)
+        return a is b or bool(a == b) or (a != a and b != b)  # NaN differs even from itself
     except Exception:  # values without a plain equality (arrays) count as changed
         return False
 

@@ -12,15 +12,17 @@ import pandas as pd
 from pydantic import ValidationError
 
 from eventsourcing_kit import schema
-from eventsourcing_kit.cells import missing, plain_column, where
+from eventsourcing_kit.cells import label, missing, plain_column, where
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.moment import to_us
+from eventsourcing_kit.moment import FIRST_US, LAST_US, OUT_OF_RANGE, plain_us
 from eventsourcing_kit.rows import Look, Rows, coded
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Ints = npt.NDArray[np.int64]
+
+_TOO_EARLY, _TOO_LATE = np.datetime64("0000-12-31", "s"), np.datetime64("10000-01-01", "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,11 @@ class Columns:
         """Raise `InputError` where the frame lacks one of the columns."""
         if not isinstance(frame, pd.DataFrame):
             raise InputError(f"load takes a pandas DataFrame, not {type(frame).__name__}")
+        if frame.columns.nlevels > 1:
+            raise InputError(
+                f"the frame's columns have {frame.columns.nlevels} levels, as in {frame.columns[:1].tolist()}; "
+                "flatten them: frame.columns = ['_'.join(map(str, names)) for names in frame.columns]"
+            )
         if not frame.columns.is_unique:
             twice = frame.columns[frame.columns.duplicated()][0]
             raise InputError(f"the frame has the column {twice!r} twice; rename one of them")
@@ -92,7 +99,8 @@ class Columns:
         for role in ("stream", "type", "recorded_at", "occurred_at", "id"):
             name = getattr(self, role)
             if name is not None and name not in frame.columns:
-                raise InputError(f"{role}={name!r}: the frame has no such column; it has {list(frame.columns)}")
+                cure = "; it is in the index: frame.reset_index()" if name in frame.index.names else ""
+                raise InputError(f"{role}={name!r}: the frame has no such column; it has {list(frame.columns)}{cure}")
 
     @property
     def taken(self) -> set[str]:
@@ -137,8 +145,17 @@ def _names(values: pd.Series[Any], what: str) -> list[str]:
     return [checked[value] for value in plain]
 
 
-def _times(values: pd.Series[Any], labels: object = None) -> Ints:
+def _times(values: pd.Series[Any]) -> Ints:
     """Aware times as microseconds since 1970 UTC, finer ones floored."""
+    us = _microseconds(values)
+    out = (us < FIRST_US) | (us > LAST_US)
+    if out.any():
+        i = int(out.argmax())
+        raise InputError(f"{where(values, i)} is {str(values.iloc[i])!r}, which {OUT_OF_RANGE}")
+    return us
+
+
+def _microseconds(values: pd.Series[Any]) -> Ints:
     missing = values.isna().to_numpy()
     if missing.any():
         raise InputError(f"{where(values, int(missing.argmax()))} is missing; every row needs a time there")
@@ -156,7 +173,10 @@ def _times(values: pd.Series[Any], labels: object = None) -> Ints:
 
 
 def _floored(index: pd.DatetimeIndex) -> Ints:
-    us: Ints = index.tz_convert("UTC").tz_localize(None).floor("us").as_unit("us").to_numpy().view(np.int64)
+    times = index.tz_convert("UTC").tz_localize(None).floor("us")
+    if times.unit in ("s", "ms"):  # whose range is wider than that of microseconds
+        times = pd.DatetimeIndex(np.clip(times.to_numpy(), _TOO_EARLY, _TOO_LATE))
+    us: Ints = times.as_unit("us").to_numpy().view(np.int64)
     return us
 
 
@@ -167,20 +187,20 @@ def _time(values: pd.Series[Any], i: int, value: Any) -> int:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
             raise InputError(f"{where(values, i)} is {given!r}, which is no ISO time") from None
-    if isinstance(value, pd.Timestamp):
-        value = (value if value.tzinfo is None else value.tz_convert("UTC")).floor("us").to_pydatetime(warn=False)
     if not isinstance(value, dt.datetime):
         raise InputError(f"{where(values, i)} is {given!r}, which is no time; convert it: pd.to_datetime(…, utc=True)")
     if value.utcoffset() is None:
         raise InputError(
             f"{where(values, i)} is {str(given)!r}, a time without an offset; convert it: pd.to_datetime(…, utc=True)"
         )
-    return to_us(value)
+    return plain_us(value)
 
 
 def _ids(values: pd.Series[Any]) -> list[uuid.UUID]:
     found: dict[uuid.UUID, int] = {}
     for i, value in enumerate(values.tolist()):
+        if missing(value):
+            raise InputError(f"{where(values, i)} is missing; every row needs an id there")
         try:
             one = value if isinstance(value, uuid.UUID) else uuid.UUID(value)
         except (ValueError, AttributeError, TypeError):
@@ -227,7 +247,7 @@ def _typed(group: _Group, labels: pd.Index[Any]) -> list[_Group]:
     if kind is None:
         return [group]
     rows = [dict(zip(look.fields, values, strict=True)) for values in zip(*look.columns, strict=True)]
-    rows = _held_to(kind, rows or [{} for _ in group.at], [labels[i] for i in group.at.tolist()])
+    rows = _held_to(kind, rows or [{} for _ in group.at], [label(labels, i) for i in group.at.tolist()])
     shapes, codes = coded([tuple(row) for row in rows])
     found = []
     for code, fields in enumerate(shapes):
@@ -243,8 +263,9 @@ def _held_to(kind: schema.Schema, rows: list[dict[str, Any]], labels: list[Any])
     except ValidationError as error:
         first = error.errors()[0]
         at, *path = first["loc"]
+        value = "is missing" if first["type"] == "missing" else f"is {first['input']!r}"
         raise InputError(
-            f"row {labels[int(at)]!r}, field {'.'.join(map(str, path))!r} is {first['input']!r}, "
+            f"row {labels[int(at)]!r}, field {'.'.join(map(str, path))!r} {value}, "
             f"which does not fit the class {kind.cls.__name__} of its type {kind.name!r}: {first['msg']}"
         ) from None
     return schema.dump_all(kind, objects)

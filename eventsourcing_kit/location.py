@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from eventsourcing_kit.errors import InputError
 
-KEYWORDS = ("read_only", "clock", "seed", "fsync", "lag", "patience")
+KEYWORDS = ("read_only", "clock", "seed", "fsync", "unknown", "newer", "lag", "patience")
 OPTIONS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token", "allow_http", "timeout")
 _OPEN_TO_ALL = {"endpoint", "region", "default_region", "allow_http", "timeout", "connect_timeout"}
 _SAME = {"endpoint_url": "endpoint", "endpoint_url_s3": "endpoint", "token": "session_token"}
@@ -92,7 +92,7 @@ def parse(path: object, options: dict[str, object]) -> Location:
     if path is not None and (not isinstance(path, (str, os.PathLike)) or not os.fspath(path)):
         raise InputError(f"{path!r} is no place for a store; {_INSTEAD}")
     text = "" if path is None else os.fspath(path)
-    if not isinstance(text, str):
+    if not isinstance(text, str) or "\0" in text:
         raise InputError(f"{path!r} is no place for a store; {_INSTEAD}")
     if text.startswith("s3://"):
         return _bucket(text, options)

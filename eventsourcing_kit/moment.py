@@ -24,6 +24,7 @@ FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 _UUID_TEXT = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 _CURE = "write a position (7), a time with its offset ('2026-01-05T12:00:00Z'), or an event's id"
+OUT_OF_RANGE = "lies outside the years 1 to 9999 of UTC; no such time can be stored"
 
 
 class TimePoint(int):
@@ -46,7 +47,10 @@ def aware_us(value: object, what: str) -> int:
         raise InputError(f"{what} must be an aware datetime, not {value!r}")
     if value.utcoffset() is None:
         raise InputError(f"{what} {value.isoformat()!r} has no time zone; add one, for example tzinfo=UTC")
-    return to_us(_plain(value))
+    us = plain_us(value)
+    if not FIRST_US <= us <= LAST_US:
+        raise InputError(f"{what} {value.isoformat()!r} {OUT_OF_RANGE}")
+    return us
 
 
 def parse(moment: object) -> int | TimePoint | uuid.UUID:
@@ -59,7 +63,7 @@ def parse(moment: object) -> int | TimePoint | uuid.UUID:
     if isinstance(moment, str):
         return _parse_text(moment)
     if isinstance(moment, datetime):
-        return _parse_time(moment, repr(moment))
+        return _parse_time(moment, repr(str(moment)))
     if isinstance(moment, date):
         raise MomentError(f"the bare date {moment} names no moment; write '{moment}T00:00:00Z' or another time of it")
     if isinstance(moment, numbers.Integral) and not isinstance(moment, bool):
@@ -86,16 +90,19 @@ def _parse_time(time: datetime, shown: str) -> TimePoint:
         raise MomentError(
             f"the time {shown} has no offset, so it names no moment; add one: '{time.isoformat()}Z' for UTC"
         )
-    return TimePoint(to_us(_plain(time)))
+    return TimePoint(plain_us(time))
 
 
-def _plain(time: datetime) -> datetime:
-    """A pandas Timestamp as datetime: subtraction would bring pandas' own timedelta, with its own range."""
+def plain_us(time: datetime) -> int:
+    """Microseconds of an aware datetime or pandas Timestamp; `FIRST_US - 1` and `LAST_US + 1` stand for all beyond."""
     if type(time) is datetime:
-        return time
-    if time.year > 9999:
-        raise MomentError(f"the year {time.year} lies beyond 9999, the last that a datetime has")
-    return datetime(
-        time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond,
-        tzinfo=time.tzinfo, fold=time.fold,
+        return to_us(time)
+    if not 1 <= time.year <= 9999:  # a Timestamp's years go further
+        return FIRST_US - 1 if time.year < 1 else LAST_US + 1
+    # as datetime: subtraction would bring pandas' own timedelta, with its own range
+    return to_us(
+        datetime(
+            time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond,
+            tzinfo=time.tzinfo, fold=time.fold,
+        )
     )  # fmt: skip

@@ -36,7 +36,9 @@ SOURCE_PATTERNS = {
 }
 OUTPUT_PATTERNS = {
     r"\bat 0x[0-9a-fA-F]+|\b0x7f[0-9a-f]{6,}": "a memory address; give the object a repr, or don't show it",
-    r"/tmp/|/var/tmp/|/var/folders/|\b[A-Z]:\\Users\\": "a temporary or personal path; don't show paths",
+    r"/tmp/|/var/tmp/|/var/folders/|\b[A-Z]:\\Users\\|(?<![\w.])/(?:home|Users)/\w+/": (
+        "a temporary or personal path; don't show paths"
+    ),
     r"\bdisplay_id=": "a display handle has a random id; assign it to _",
     r"\d%\|.*\| *\d+/\d+|\d(?:it|s)/(?:s|it)\]": "a progress bar shows times; turn it off",
     r"\bWall time: |\bper loop \(mean": "a timing differs every run; don't print it",
@@ -46,13 +48,15 @@ OUTPUT_PATTERNS = {
     ),
 }
 
+_RANDOM_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b", re.IGNORECASE)
+
 
 def check_notebook(path: str | PathLike[str]) -> None:
     """Raise `NotebookError`, listing everything to mend, unless the notebook is fit to be a strict test.
 
     Fit means: every code cell run, numbered 1, 2, 3 … in order; nothing on stderr; errors only in cells
     tagged `raises-exception`; no tag or comment that skips a cell or ignores its output; nothing in the
-    outputs that differs from run to run (memory addresses, temporary paths, progress bars, timings, more
+    outputs that differs from run to run (memory addresses, temporary paths, random ids, progress bars, timings, more
     than one live widget); and charts that draw offline.
 
     >>> import json, pathlib, tempfile
@@ -68,6 +72,8 @@ def check_notebook(path: str | PathLike[str]) -> None:
     eventsourcing_kit.errors.NotebookError: lesson.ipynb is not fit to be a strict test; to mend:
     - code cell 1 (id 'sum') was never run: restart the kernel, run all cells and save
     """
+    if not isinstance(path, (str, PathLike)):
+        raise NotebookError(f"{path!r} is no notebook's path; write the path of one")
     path = Path(path)
     problems = list(_problems(_read(path)))
     if problems:
@@ -108,10 +114,12 @@ def _problems(notebook: Mapping[str, Any]) -> Iterator[str]:
     cells = [cell for cell in code if _text(cell["source"]).strip()]  # a blank cell is never numbered
     if not cells:
         yield "it has no code cell, so it tests nothing: add one"
+    written = "".join(_text(cell["source"]) for cell in cells)
     for number, cell in enumerate(cells, start=1):
         name = f"code cell {number} (id {cell['id']!r})" if "id" in cell else f"code cell {number}"
         for rule in CELL_RULES:
             yield from (f"{name} {problem}" for problem in rule(number, cell))
+        yield from (f"{name} {problem}" for problem in _ids_are_fixed(cell, written))
     widgets = sum(WIDGET in output.get("data", {}) for cell in cells for output in cell["outputs"])
     if widgets > 1:
         yield f"it shows {widgets} live widgets: keep one at most"
@@ -160,6 +168,14 @@ def _is_quiet(_number: int, cell: Cell) -> Iterator[str]:
 def _outputs_are_stable(_number: int, cell: Cell) -> Iterator[str]:
     shown = [text for output in cell["outputs"] for text in _texts(_shown(output))]
     yield from sorted({problem for text in shown for problem in _found(text)})
+
+
+def _ids_are_fixed(cell: Cell, written: str) -> Iterator[str]:
+    """A UUID of version 4 is random, unless somebody wrote it down."""
+    shown = {one for output in cell["outputs"] for text in _texts(_shown(output)) for one in _RANDOM_ID.findall(text)}
+    for one in sorted(shown):
+        if one not in written:
+            yield f"shows {one!r}: a random id; make it of a fixed one: uuid.UUID('{one}')"
 
 
 def _found(text: str) -> Iterator[str]:

@@ -69,12 +69,26 @@ class Handler:
         return self.name == other.name and _key_name(self.key) == _key_name(other.key)
 
 
-def _key_name(key: Key) -> object:
-    """What tells one key from another when a cell is run again: functions are new then, but their code is the same."""
+def _key_name(key: object, within: tuple[object, ...] = ()) -> object:
+    """What tells one key from another when a cell is run again: functions are new then, but their code is the same.
+
+    What a function closes over counts too: `by("source")` and `by("target")` may have come from one piece of code. Of
+    other callables (`operator.attrgetter("data.source")`) their text tells.
+    """
     code = getattr(key, "__code__", None)
-    if code is None:
-        return key
-    return code.co_code, code.co_names, code.co_consts, getattr(key, "__defaults__", None)
+    if code is None or key in within:
+        return repr(key)
+    way = (*within, key)
+    closed_over = [_key_name(_content(cell), way) for cell in getattr(key, "__closure__", None) or ()]
+    defaults = [_key_name(value, way) for value in getattr(key, "__defaults__", None) or ()]
+    return code.co_code, code.co_names, code.co_consts, defaults, closed_over
+
+
+def _content(cell: Any) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None
 
 
 class Projection:
@@ -192,6 +206,11 @@ def _checked_key(key: Key) -> Key:
 def _takes_record(function: Callable[..., Any]) -> bool:
     if not callable(function):
         raise InputError(f"{function!r} is no function; a handler takes (state, event) and returns the new state")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise InputError(
+            f"the handler {getattr(function, '__qualname__', function)!r} is async or yields, so it would return no "
+            "state; write a plain function that returns the new state"
+        )
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     declared = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
     required = [p for p in declared if p.default is inspect.Parameter.empty]

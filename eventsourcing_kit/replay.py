@@ -9,7 +9,7 @@ from eventsourcing_kit import renames
 from eventsourcing_kit.errors import ProjectionError
 from eventsourcing_kit.projection import GONE, STREAM
 from eventsourcing_kit.read import data_of, recorded
-from eventsourcing_kit.schema import paused_gc
+from eventsourcing_kit.schema import paused_gc, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -176,12 +176,12 @@ def apply(handler: Handler, fact: Fact, state: Any) -> Any:
     except Exception as error:
         raise ProjectionError(
             f"the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
-            f"{type(error).__name__}: {error}; the state before was {state!r}"
+            f"{type(error).__name__}: {error}; the state before was {shown(state)}"
         ) from error
     if after is None:
         raise ProjectionError(
             f"the handler {handler.where} returned None {_place(fact)} on {_shown(fact)}; "
-            f"return the new state (or ek.GONE to end the key); the state before was {state!r}"
+            f"return the new state (or ek.GONE to end the key); the state before was {shown(state)}"
         )
     return after
 
@@ -202,7 +202,7 @@ def _key(handler: Handler, fact: Fact) -> Any:
         hash(found)
     except Exception as error:
         raise ProjectionError(
-            f"the key {key!r} of the handler {handler.where} failed at position {fact.position} on {_shown(fact)}: "
+            f"the key {shown(key)} of the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
             f"{type(error).__name__}: {error}; a function of the RecordedEvent may return None to pass an event over"
         ) from error
     return found
@@ -213,4 +213,4 @@ def _place(fact: Fact) -> str:
 
 
 def _shown(fact: Fact) -> str:
-    return f"{fact.type} of {fact.stream!r} ({fact.data!r})"
+    return f"{fact.type} of {fact.stream!r} ({shown(fact.data)})"

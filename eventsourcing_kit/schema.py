@@ -10,7 +10,9 @@ from __future__ import annotations
 import dataclasses
 import gc
 import math
+import re
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
@@ -24,8 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 NAME_BYTES = 1024
+DIGITS = 4300  # of a whole number: the most that JSON is read back with
 DEPTH = 128
 _SHOWN_CHARACTERS = 200
+_TOO_LARGE, _TOO_SMALL = 10**DIGITS, -(10**DIGITS)
+_BYTES_CURE = (
+    "; bytes that are no text need model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64') "
+    "in the class that holds them"
+)
+_KIND = re.compile(r"'type': '([a-z-]+)'")
 _PLAIN = {int, str, float, bool, type(None)}
 _PLAIN_CONFIG = {"frozen", "extra", "ser_json_bytes", "val_json_bytes", "title"}
 
@@ -41,9 +50,18 @@ class Schema:
         return TypeAdapter(list[self.cls])  # type: ignore[name-defined]  # a class known only when it runs
 
     @cached_property
+    def _kinds(self) -> frozenset[str]:
+        """The kinds of values that its fields admit, by pydantic's names."""
+        return frozenset(_KIND.findall(str(self.cls.__pydantic_core_schema__)))
+
+    @cached_property
     def _may_hold_sets(self) -> bool:
-        described = str(self.cls.__pydantic_core_schema__)
-        return any(f"'type': '{kind}'" in described for kind in ("set", "frozenset", "any", "is-instance"))
+        return not self._kinds.isdisjoint(("set", "frozenset", "any", "is-instance"))
+
+    @cached_property
+    def may_be_deep(self) -> bool:
+        """Whether its values may be nested without end: where it admits any value, or itself within itself."""
+        return not self._kinds.isdisjoint(("any", "is-instance", "definition-ref", "json", "function-plain"))
 
     def to_rows(self, events: list[Any]) -> list[dict[str, Any]]:
         """Plain JSON rows of event objects; raises a ValueError where there is no such row."""
@@ -215,6 +233,8 @@ def plain_json(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _plain_text(value, where)
     if isinstance(value, int):
+        if not _TOO_SMALL < value < _TOO_LARGE:
+            raise InputError(f"{where} is a number of more than {DIGITS} digits, which is too long; store it as text")
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -252,6 +272,8 @@ def shown(value: object) -> str:
         text = repr(value)
     except RecursionError:
         return f"a {type(value).__name__} that is nested too deep to show"
+    except Exception:  # a repr of its own may raise anything, and Python writes out no number of over 4300 digits
+        return f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
@@ -266,13 +288,27 @@ def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     except ValueError:  # pydantic's serialisation errors, lone surrogates and circular references among them
         rows = [_dump(schema, event) for event in events]
     try:
-        back = schema.from_rows(rows)
-    except ValueError:  # pydantic's ValidationError is one
+        back = _read_back(schema, rows)
+    except Exception:  # pydantic's ValidationError, and whatever a class's own validators may raise
         back = [None] * len(rows)
     for event, row, copy in zip(events, rows, back, strict=True):
-        if copy is None or copy.__dict__ != event.__dict__ or not _same_beside(copy, event):
+        if copy is None or not _same(copy.__dict__, event.__dict__) or not _same_beside(copy, event):
             _refuse(schema, event, row)
     return rows
+
+
+def _read_back(schema: Schema, rows: list[dict[str, Any]]) -> list[Any]:
+    """The events as a reader would get them."""
+    if schema.may_be_deep:  # in a record values are nested somewhat deeper than here, and JSON is read to a limit
+        from_json(b"[[[[" + to_json(rows) + b"]]]]")
+    return schema.from_rows(rows)
+
+
+def _same(a: object, b: object) -> bool:
+    try:
+        return bool(a == b)
+    except Exception:  # values without a plain equality (arrays) cannot be told to be the same
+        return False
 
 
 def _same_beside(copy: BaseModel, event: BaseModel) -> bool:
@@ -288,8 +324,10 @@ def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
         to_json(row)
     except ValueError as error:
         field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
+        is_bytes = isinstance(error, UnicodeDecodeError) or "invalid utf-8" in str(error)
         raise InputError(
             f"{type(event).__name__}.{field} is {shown(getattr(event, field, None))}, which cannot be stored: {error}"
+            + (_BYTES_CURE if is_bytes else "")
         ) from None
     return row
 
@@ -317,17 +355,36 @@ def _in_order(value: Any, dumped: Any) -> Any:
 
 def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
     try:
-        copy = schema.from_rows([row])[0]
-        wrong = next((f for f, v in event.__dict__.items() if getattr(copy, f, None) != v), "?")
+        copy = _read_back(schema, [row])[0]
+        given = event.__dict__ | (event.__pydantic_extra__ or {}) | (event.__pydantic_private__ or {})
+        wrong = next((f for f, v in given.items() if not _same(getattr(copy, f, None), v)), "?")
         instead = f"would read back as {shown(getattr(copy, wrong, None))}"
-    except (ValidationError, ValueError) as error:
-        details = error.errors() if isinstance(error, ValidationError) else []
-        wrong = str(details[0]["loc"][1]) if details and len(details[0]["loc"]) > 1 else "?"
-        instead = f"would not read back ({details[0]['msg'] if details else error})"
+    except ValidationError as error:
+        first = error.errors()[0]
+        wrong = str(first["loc"][1]) if len(first["loc"]) > 1 else _unreadable(row)
+        instead = f"would not read back ({first['msg']})"
+    except Exception as error:  # a class's own validators may raise anything
+        wrong, instead = _unreadable(row), f"would not read back ({type(error).__name__}: {error})"
     raise InputError(
         f"{schema.name}.{wrong} is {shown(getattr(event, wrong, None))}, which {instead}; "
-        "give the field a type that keeps it (NaN and infinities are never kept)"
+        + _cure(getattr(event, wrong, None))
     )
+
+
+def _unreadable(row: dict[str, Any]) -> str:
+    """The first field whose value no JSON reader takes, or else the only one; "?" where that is not known."""
+    for name, value in row.items():
+        try:
+            from_json(b"[[[[[[" + to_json(value) + b"]]]]]]")
+        except ValueError:
+            return name
+    return next(iter(row)) if len(row) == 1 else "?"
+
+
+def _cure(value: object) -> str:
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return "convert it to UTC first: .astimezone(datetime.UTC)"
+    return "give the field a type that keeps it (NaN and infinities are never kept)"
 
 
 def copy_json(value: Any) -> Any:

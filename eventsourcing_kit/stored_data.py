@@ -128,6 +128,14 @@ def _is_readable(kind: Schema, version: int, row: Row) -> bool:
     return True
 
 
+def _said(error: Exception) -> str:
+    """What an error says; of pydantic's many lines the first field and what is wrong with it."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"field {'.'.join(map(str, first['loc'][1:]))!r}: {first['msg']}"
+
+
 def check_newest(kind: Schema, rows: list[Row]) -> None:
     """Refuse events of a class that was defined again (or renamed) since, where the newer one could not read them."""
     newest = schema.registered(renames.current(kind.name))
@@ -141,7 +149,7 @@ def check_newest(kind: Schema, rows: list[Row]) -> None:
         else:
             newest.from_rows(rows, strict_fields=True)
     except (ValueError, SchemaError) as error:
-        why = str(error).replace("the event at position 0", "the event")  # it has none yet
+        why = _said(error).replace("the event at position 0", "the event")  # it has none yet
         since = f"renamed to {newest.name}" if newest.name != kind.name else "defined again"
         raise InputError(
             f"{kind.name} was {since} since this event was made, and the newer class does not fit it "

@@ -335,6 +335,21 @@ def test_time_ends_with_the_year_9999() -> None:
         assert [event.data["n"] for event in store.read()] == [1]
 
 
+@pytest.mark.parametrize(
+    "edge",
+    [
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-5))),
+    ],
+)
+def test_a_clock_beyond_what_utc_has_is_refused(edge: datetime) -> None:
+    """Such an event, too, could never be read again."""
+    with ek.EventStore(clock=lambda: edge) as store:
+        with pytest.raises(ek.InputError, match=r"the clock's time .* lies outside the years 1 to 9999"):
+            store.append("a", noted(1))
+        assert list(store.read()) == []
+
+
 def test_without_a_clock_it_is_now() -> None:
     """Between the moments before and after."""
     before = datetime.now(UTC)

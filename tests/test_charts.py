@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import pytest
 import vl_convert
@@ -212,6 +213,46 @@ def test_decimals_and_huge_ints_are_numbers() -> None:
     assert values == [1.5, 2.0]  # 10**400 is beyond every float: no mark
 
 
+@pytest.mark.parametrize(
+    ("states", "texts"),
+    [
+        (pd.array([0.5, 2.0, 1e-9], dtype="Float64"), ["0.5", "2", "1e-09"]),
+        ([0.5, 2.0, -3.25], ["0.5", "2", "-3.25"]),
+        (pd.array([1, 2, 3], dtype="Int64"), ["1", "2", "3"]),
+        (pd.array([True, False, True], dtype="boolean"), ["true", "false", "true"]),
+        (pd.Series([np.float64(0.5), np.int64(2), np.float32(0.25)], dtype=object), ["0.5", "2", "0.25"]),
+    ],
+)
+def test_numbers_read_as_numbers_whatever_the_columns_type(states: Any, texts: list[str]) -> None:
+    """0.5, not np.float64(0.5)."""
+    past = history(3).assign(state=states)
+    assert [row["text"] for row in rows_of(charts.evolution(past)) if row["event"]] == texts
+    assert [row["text"] for row in datasets(charts.scrubber(past))[1]] == texts
+
+
+def test_characters_that_svg_cannot_hold_are_shown_as_pictures() -> None:
+    """Whoever makes a picture of the chart would end, and the kernel with it."""
+    chart = charts.timeline(log(2).assign(stream=["a\x00b", "c\ufffe"], type="x\x1by", extra="\x07"))
+    assert {row["lane"] for row in rows_of(chart)} == {"a\u2400b", "c\ufffd"}
+    assert vl_convert.vegalite_to_svg(chart.to_dict(), vl_version="5.8")
+    assert vl_convert.vegalite_to_png(chart.to_dict(), vl_version="5.8")
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_one_moment_has_one_tick(rows: int) -> None:
+    """Its own; those beside it would tell fractions of seconds at which nothing happened."""
+    frame = log(rows)
+    frame["recorded_at"] = START
+    chart = charts.timeline(frame)
+    assert chart.to_dict()["encoding"]["x"]["axis"]["values"] == [int(START.timestamp() * 1000)]
+    compile_everywhere(chart)
+    assert "values" not in charts.timeline(log(2)).to_dict()["encoding"]["x"]["axis"]
+
+
+def test_a_chart_may_go_without_a_title() -> None:
+    compile_everywhere(charts.timeline(log(), title=None))  # type: ignore[arg-type]
+
+
 def test_states_that_are_text_or_truth_are_drawn_too() -> None:
     for states in (["open", "shut", "open"], [True, False, True]):
         past = history(3).assign(state=states)
@@ -223,6 +264,7 @@ def test_one_state_over_the_whole_log() -> None:
     past = history(3).assign(key=None)
     assert {row["key"] for row in rows_of(charts.evolution(past))} == {"the whole log"}
     compile_everywhere(charts.scrubber(past))
+    assert charts.evolution(past).to_dict()["description"] == "evolution of state: 3 events, 1 key"
 
 
 def test_a_field_is_chosen_where_none_is_named() -> None:
@@ -256,6 +298,10 @@ def test_a_history_is_taken_as_it_is() -> None:
         (lambda: charts.scrubber(history(), "type"), "no state column 'type'"),
         (lambda: charts.timeline("log"), "DataFrame, not str: pass"),
         (lambda: charts.timeline(log(), max_marks=0), "max_marks is 0; it must be at least 1"),
+        (lambda: charts.timeline(log(), max_marks=2.5), "max_marks is 2.5; give a whole number"),
+        (lambda: charts.evolution(history(), max_keys="all"), "max_keys is 'all'; give a whole number"),
+        (lambda: charts.timeline(pd.concat([log(), log()[["type"]]], axis=1)), "the column 'type' twice"),
+        (lambda: charts.scrubber(pd.concat([history(), history()[["state"]]], axis=1)), "the column 'state' twice"),
         (
             lambda: charts.timeline(log().assign(recorded_at=log()["recorded_at"].dt.tz_localize(None))),
             r"'recorded_at' holds datetime64.*pd.to_datetime\(frame\['recorded_at'\], utc=True\)",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 import os
 import uuid
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -39,6 +41,10 @@ class Order(BaseModel):
     state: str
 
 
+class Parcel(BaseModel, extra="allow"):
+    state: str
+
+
 def test_two_lambda_keys_touch_two_keys(store: ek.EventStore) -> None:
     """All lambdas have one name; their code tells them apart."""
     moved = ek.Projection("moved", initial=lambda: 0)
@@ -53,6 +59,88 @@ def test_two_lambda_keys_touch_two_keys(store: ek.EventStore) -> None:
 
     store.append("transfer-1", Moved(source="a", target="b", amount=5))
     assert store.replay(moved) == {"a": -5, "b": 5}
+
+
+def test_keys_of_one_factory_touch_two_keys_and_are_replaced_when_run_again(store: ek.EventStore) -> None:
+    """What a key closes over tells it apart; a callable without code is known by its text."""
+    moved = ek.Projection("moved", initial=lambda: 0)
+
+    def by(field: str) -> Callable[[ek.RecordedEvent], str]:
+        return lambda record: getattr(record.data, field)
+
+    for _ in range(2):
+
+        @moved.on(Moved, key=by("source"))
+        def touch(state: int, event: Moved) -> int:
+            return state - event.amount
+
+        @moved.on(Moved, key=by("target"))
+        def touch(state: int, event: Moved) -> int:  # noqa: F811 - as above
+            return state + event.amount
+
+        @moved.on(Moved, key=operator.attrgetter("data.source"))
+        def fee(state: int, event: Moved) -> int:
+            return state - 1
+
+    store.append("transfer-1", Moved(source="a", target="b", amount=5))
+    assert store.replay(moved) == {"a": -6, "b": 5}
+
+
+@pytest.mark.parametrize("types", [5, [Moved, 5], ek.Event, None])
+def test_what_is_no_event_type_is_named(store: ek.EventStore, types: object) -> None:
+    with pytest.raises(ek.InputError, match="is no event type; give a class"):
+        ek.Projection("any", initial=int).on(*types if isinstance(types, list) else [types])
+    if types is not None:
+        with pytest.raises(ek.InputError, match="is no event type; give a class"):
+            store.read(types=types)  # type: ignore[arg-type]
+
+
+def test_a_huge_state_or_payload_is_cut_in_an_error(store: ek.EventStore) -> None:
+    """An error that fills the notebook hides what it says."""
+    moved = ek.Projection("moved", initial=lambda: "s" * 100_000)
+    moved.on(Moved)(lambda state, event: state.nothing)
+    store.append("transfer-1", Moved(source="a" * 100_000, target="b", amount=5))
+    with pytest.raises(ek.ProjectionError, match=r"the state before was 'sss.*…$") as error:
+        store.replay(moved)
+    assert len(str(error.value)) < 1_000
+
+
+def test_a_field_that_stays_nan_has_not_changed(store: ek.EventStore) -> None:
+    """NaN differs from itself, but nobody set it anew."""
+    ratio = ek.Projection("ratio", initial=dict)
+    ratio.on(Moved)(lambda state, event: {"ratio": float("nan"), "to": event.target})
+    store.append("t-1", [Moved(source="a", target=target, amount=5) for target in "bcd"])
+    history = store.history(ratio)
+    assert history.diff(1, 3)["field"].tolist() == ["to"]
+    assert dict(zip(history.blame("t-1")["field"], history.blame("t-1")["position"], strict=True)) == {
+        "ratio": 1,
+        "to": 3,
+    }
+
+
+def test_a_dict_that_is_filled_or_emptied_differs_in_its_fields_alone(store: ek.EventStore) -> None:
+    """An empty dict is no value of its own beside one with fields."""
+    seen = ek.Projection("seen", initial=dict, key=None)
+    seen.on(Moved)(lambda state, event: {} if event.source == "-" else state | {event.source: event.amount})
+    store.append("t-1", [Moved(source=source, target="x", amount=5) for source in "a-"])
+    history = store.history(seen)
+    for before, after, told in ((0, 1, [None, 5]), (1, 2, [5, None])):
+        changed = history.diff(before, after)
+        assert changed["field"].tolist() == ["a"]
+        assert [None if pd.isna(one) else one for one in changed[["before", "after"]].iloc[0]] == told
+        assert changed["position"].tolist() == [after]
+    assert history.diff(0, 2).empty
+
+
+def test_streams_as_keys_are_text_also_in_empty_frames(store: ek.EventStore) -> None:
+    """So that frames of an empty and of a full history go together."""
+    moved = ek.Projection("moved", initial=lambda: 0)
+    moved.on(Moved)(lambda state, event: state + event.amount)
+    empty = store.history(moved)
+    store.append("t-1", Moved(source="a", target="b", amount=5))
+    full = store.history(moved)
+    for frame in (empty.df(), full.df(), empty.diff(0, 0), full.diff(0, 1)):
+        assert frame["key"].dtype == "string"
 
 
 @pytest.mark.parametrize("names", [["\ud800"], [0, "0"]])
@@ -108,7 +196,7 @@ def test_an_instance_of_a_class_that_was_defined_again_is_refused_where_it_does_
     class Redefined(ek.Event):
         y: int
 
-    with pytest.raises(ek.InputError, match="defined again"):
+    with pytest.raises(ek.InputError, match=r"defined again .*\(field 'y': Field required\); make"):
         store.append("a", old)
     assert store.position == 0
 
@@ -132,7 +220,7 @@ def test_a_private_attribute_that_would_be_lost_is_refused(store: ek.EventStore)
     """It is part of equality, and it is not stored."""
     event = Noted(text="x")
     event._note = 5
-    with pytest.raises(ek.InputError):
+    with pytest.raises(ek.InputError, match=r"Noted\._note is 5, which would read back as 0"):
         store.append("a", event)
 
 
@@ -140,10 +228,13 @@ def test_a_state_whose_only_field_is_called_state_is_taken_apart(store: ek.Event
     """The column holds the field's value, not the model; dicts with the same keys in another order are alike."""
     orders = ek.Projection("orders", initial=lambda: Order(state="new"))
     orders.on("Shipped")(lambda state, event: Order(state="shipped"))
+    parcels = ek.Projection("parcels", initial=lambda: Parcel(state="new", to="Oslo"))
+    parcels.on("Shipped")(lambda state, event: state.model_copy(update={"state": "sent"}))
     pairs = ek.Projection("pairs", initial=dict)
     pairs.on("Shipped")(lambda state, event: {"a": 1, "b": 2} if not state else {"b": 3, "a": 4})
     store.append("order-1", [ek.NewEvent(type="Shipped"), ek.NewEvent(type="Shipped")])
     assert store.history(orders).df()["state"].tolist() == ["shipped", "shipped"]
+    assert store.history(parcels).df()[["state", "to"]].values.tolist() == [["sent", "Oslo"]] * 2
     assert store.history(pairs).df()[["a", "b"]].values.tolist() == [[1, 2], [4, 3]]
 
 

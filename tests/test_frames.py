@@ -134,6 +134,30 @@ def test_other_characters_become_underscores(store: ek.EventStore) -> None:
     assert frame.iloc[0].tolist()[9:] == [1, 2, 3, 4, 5, 6, 7]
 
 
+class Open(ek.Event, type="Frames.Open", extra="allow"):
+    a: int
+
+
+def test_fields_beyond_an_open_class_are_columns_too(store: ek.EventStore) -> None:
+    """A class that allows extra fields keeps them, so its frame shows them."""
+    store.append("a", [Open(a=1, z=[1], id=4), Open(a=2, y=0.5)])
+    frame = store.read().df()
+    assert frame.columns.tolist()[9:] == ["a", "z", "data_id", "y"]
+    assert frame["z"].tolist() == [[1], None]
+    assert frame["y"].tolist() == [pd.NA, 0.5]
+    with pytest.raises(ek.InputError, match=r"Frames\.Open\.z is \(1,\), which would read back as \[1\]"):
+        store.append("a", Open(a=1, z=(1,)))
+
+
+def test_a_field_whose_name_can_be_a_columns_keeps_it(store: ek.EventStore) -> None:
+    """Whatever came before it in the log, so that `frame["a_b"]` is always the field `a_b`."""
+    store.append("a", [event(**{"a.b": 1, "data_id": 2}), event(**{"a_b": 3, "id": 4})])
+    frame = store.read().df()
+    assert frame.columns.tolist()[9:] == ["a_b_", "data_id_", "a_b", "data_id"]
+    assert frame[["a_b", "data_id"]].iloc[1].tolist() == [3, 4]
+    assert frame[["a_b_", "data_id_"]].iloc[0].tolist() == [1, 2]
+
+
 @given(st.lists(st.text(max_size=6), unique=True, max_size=8))
 def test_column_names_are_plain_and_unique(fields: list[str]) -> None:
     """Whatever the fields are called."""

@@ -31,6 +31,11 @@ def frame_of(n: int = 3, /, **columns: Any) -> pd.DataFrame:
     return pd.DataFrame({"case": cases, "activity": "Done", "time": times} | columns)
 
 
+def times_of(day: str) -> pd.Series[Any]:
+    """Three times in UTC, of a range that only whole seconds reach."""
+    return pd.Series(np.array([day] * 3, dtype="datetime64[s]")).dt.tz_localize("UTC")
+
+
 def data_of(store: ek.EventStore) -> list[Any]:
     return [event.data for event in store.read()]
 
@@ -93,6 +98,7 @@ def test_numpy_and_pandas_values_become_plain(store: ek.EventStore) -> None:
         np.int64(2**62), np.float32(0.5), np.bool_(True), np.array([1, 2]), [np.int8(1), (2.5,)], {"a": np.str_("b")},
         pd.Timestamp("2026-01-05", tz="UTC"), date(2026, 1, 5), uuid.UUID(int=1), Decimal("1.10"),
         np.datetime64("2026-01-05"), 10**30, pd.Timedelta("1min"), "ä😀", True,
+        timedelta(days=1, seconds=2), np.timedelta64(5, "s"), [timedelta(minutes=1)],
     ]  # fmt: skip
     n = len(values)
     store.load(
@@ -110,6 +116,7 @@ def test_numpy_and_pandas_values_become_plain(store: ek.EventStore) -> None:
         2**62, 0.5, True, [1, 2], [1, [2.5]], {"a": "b"},
         "2026-01-05T00:00:00+00:00", "2026-01-05", str(uuid.UUID(int=1)), "1.10", found[10]["value"],
         10**30, "P0DT0H1M0S", "ä😀", True,
+        "P1DT0H0M2S", "P0DT0H0M5S", ["P0DT0H1M0S"],
     ]  # fmt: skip
     assert found[10]["value"].startswith("2026-01-05")
     assert [type(row["u8"]) for row in found] == [int] * n
@@ -237,6 +244,15 @@ def test_many_rows_become_commits_of_many_rows(folder: Path) -> None:
         ({"x": ["a", object(), "b"]}, ["row 1", "'x'", "object"]),
         ({"x": ["a", b"raw", "b"]}, ["row 1", "'x'", "raw"]),
         ({"x": ["a", {1: 2}, "b"]}, ["row 1", "'x'", "{1: 2}"]),
+        ({"x": ["a", {"deep": pd.NaT}, "b"]}, ["row 1", "'x'", "NaT"]),
+        ({"x": ["a", {"deep": np.datetime64("NaT")}, "b"]}, ["row 1", "'x'", "NaT"]),
+        ({"x": ["a", 10**4300, "b"]}, ["row 1", "'x'", "4300 digits"]),
+        ({"x": [1 + 2j, 1j, 2j]}, ["row 0", "'x'", "(1+2j)"]),
+        ({"time": ["0001-01-01T00:00:00+05:00"] * 3}, ["row 0", "'time'", "0001-01-01", "years 1 to 9999"]),
+        ({"time": times_of("-0100-01-01")}, ["row 0", "'time'", "-100-01-01", "years 1 to 9999"]),
+        ({"time": times_of("12000-01-01")}, ["row 0", "'time'", "12000-01-01", "years 1 to 9999"]),
+        ({"time": times_of("3000000000-01-01")}, ["row 0", "'time'", "3000000000-01-01", "years 1 to 9999"]),
+        ({"time": times_of("12000-01-01").astype(object)}, ["row 0", "'time'", "12000-01-01", "years 1 to 9999"]),
     ],
 )
 def test_one_error_names_row_column_and_value(store: ek.EventStore, columns: dict[str, Any], says: list[str]) -> None:
@@ -247,6 +263,16 @@ def test_one_error_names_row_column_and_value(store: ek.EventStore, columns: dic
     assert store.position == 0
 
 
+def test_a_row_is_named_as_people_label_it(store: ek.EventStore) -> None:
+    """Also where the rows come in another order than their times, and numpy's numbers label them."""
+    frame = frame_of(case=["a", "b", None])[::-1]
+    with pytest.raises(ek.InputError, match=r"^row 2, column 'case' is missing"):
+        store.load(frame, **COLUMNS)
+    typed = frame_of(activity="Loaded.Priced", price=["1", "2", None])[::-1]
+    with pytest.raises(ek.InputError, match=r"^row 2, field 'price' is missing, which does not fit"):
+        store.load(typed, **COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
@@ -254,7 +280,7 @@ def test_one_error_names_row_column_and_value(store: ek.EventStore, columns: dic
         ({"happened": ["2026-01-05T09:00:00"] * 3}, ["row 0", "'happened'", "offset"]),
         ({"key": ["x"] * 3}, ["row 0", "'key'", "'x'", "no UUID"]),
         ({"key": [uuid.UUID(int=1)] * 3}, ["row 1", "'key'", "earlier row"]),
-        ({"key": [uuid.UUID(int=1), None, uuid.UUID(int=2)]}, ["row 1", "'key'"]),
+        ({"key": [uuid.UUID(int=1), None, uuid.UUID(int=2)]}, ["row 1", "'key'", "missing"]),
     ],
 )
 def test_named_columns_are_needed_in_every_row(store: ek.EventStore, columns: dict[str, Any], says: list[str]) -> None:
@@ -273,6 +299,8 @@ def test_named_columns_are_needed_in_every_row(store: ek.EventStore, columns: di
         (frame_of(), COLUMNS | {"id": "nope"}, ["id='nope'", "no such column"]),
         ([{"case": 1}], COLUMNS, ["DataFrame", "list"]),
         (pd.concat([frame_of(), frame_of()[["case"]]], axis=1), COLUMNS, ["'case' twice"]),
+        (frame_of().set_index("time"), COLUMNS, ["'time'", "in the index", "reset_index()"]),
+        (pd.concat({"log": frame_of()}, axis=1), COLUMNS, ["2 levels", "('log', 'case')", "flatten"]),
     ],
 )
 def test_a_frame_without_the_columns_is_refused(

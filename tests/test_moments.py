@@ -117,6 +117,9 @@ def test_equal_times_may_reach_over_commits(store: ek.EventStore) -> None:
     assert all_views(store, START + US) == 7
 
 
+FAR_BACK, FAR_AHEAD = pd.Timestamp("-0100-01-01", tz="UTC"), pd.Timestamp(400_000_000_000, unit="s", tz="UTC")
+
+
 @pytest.mark.parametrize(
     "moment",
     [
@@ -138,6 +141,18 @@ def test_equal_times_may_reach_over_commits(store: ek.EventStore) -> None:
 def test_every_other_kind_of_moment(three: ek.EventStore, moment: Any) -> None:
     """Times with any offset, pandas' own with nanoseconds floored, ISO text, ids as UUID and as text."""
     assert all_views(three, moment) == 3
+
+
+def test_a_time_of_any_year_is_a_moment(three: ek.EventStore) -> None:
+    """pandas' times reach further than Python's, and times near the ends lie outside them in UTC."""
+    early, late = timezone(timedelta(hours=5)), timezone(timedelta(hours=-5))
+    for moment in (FAR_BACK, datetime.min.replace(tzinfo=early), "0001-01-01T00:00:00+05:00"):
+        assert all_views(three, moment) == 0
+    for moment in (FAR_AHEAD, datetime.max.replace(tzinfo=late), "9999-12-31T23:59:59-05:00"):
+        assert all_views(three, moment) == three.position
+    for moment in (FAR_BACK, FAR_AHEAD):
+        with pytest.raises(ek.MomentError, match="has no offset"):
+            three.read(as_of=moment.tz_localize(None))
 
 
 def test_an_event_is_exactly_its_own_position(three: ek.EventStore) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pydantic
@@ -178,11 +180,78 @@ def test_big_payloads_read_back(store: ek.EventStore) -> None:
     assert next(iter(store.read())).data == {"text": text, "number": number}
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("digits", [4_300, 4_301])
+def test_a_number_of_any_size_reads_back_or_is_refused(store: ek.EventStore, digits: int, sign: int) -> None:
+    """JSON is read with 4,300 digits at most, so a longer number would end the log."""
+    number = sign * (10**digits - 1)
+    ways = [
+        lambda: store.append("a", ek.NewEvent(type="Big", data={"deep": [number]})),
+        lambda: store.append("a", ek.NewEvent(type="Big"), metadata={"deep": [number]}),
+        lambda: store.append("a", Loosely(x=[number])),
+    ]
+    for way in ways:
+        if digits > 4_300:
+            with pytest.raises(ek.InputError, match=r"deep|Loosely\.x"):
+                way()
+        else:
+            way()
+    assert len(list(store.read())) == (0 if digits > 4_300 else 3)
+
+
+@pytest.mark.parametrize("levels", [190, 194, 195, 196, 197, 198, 199, 200])
+def test_what_is_nested_too_deep_for_a_record_is_refused(store: ek.EventStore, levels: int) -> None:
+    """A record nests its values deeper than they are, and JSON is read to a depth of 200."""
+    loose: Any = 1
+    line = Line(sku="a", price=Decimal(1))
+    for _ in range(levels):
+        loose, line = [loose], Line(sku="a", price=Decimal(1), inner=line)
+    for event in (Loosely(x=loose), Chained(line=line)):
+        with suppress(ek.InputError):
+            store.append("a", event)
+    assert len(list(store.read())) == store.position
+
+
 # refusals
 
 
 class Loosely(ek.Event):
     x: Any = None
+
+
+class Chained(ek.Event):
+    line: Line
+
+
+class Packed(pydantic.BaseModel):
+    raw: bytes
+
+
+class Timed(ek.Event):
+    at: datetime
+
+
+class Posted(ek.Event):
+    packed: Packed
+
+
+class Halved(ek.Event):
+    x: int
+
+    @pydantic.field_validator("x", mode="before")
+    @classmethod
+    def half(cls, given: Any) -> int:
+        return given.real // 2 if isinstance(given, complex) else given.no_such_attribute
+
+
+class Stubborn:
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no plain equality")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 class Measured(ek.Event):
@@ -210,6 +279,14 @@ class Measured(ek.Event):
         (lambda: Loosely(x={1: "a"}), ["Loosely.x", "{1: 'a'}"]),
         (lambda: Loosely(x=object()), ["Loosely.x", "object object"]),
         (lambda: Loosely(x=UUID(int=1)), ["Loosely.x", "UUID"]),
+        (lambda: Loosely(x=np.array([1, 2])), ["Loosely.x", "array([1, 2])"]),
+        (lambda: Loosely(x=Stubborn()), ["Loosely.x", "Stubborn"]),
+        (lambda: Halved(x=8 + 0j), ["Halved.x", "4", "no_such_attribute"]),
+        (lambda: Posted(packed=Packed(raw=b"\xff")), ["Posted.packed", "ser_json_bytes='base64'"]),
+        (
+            lambda: Timed(at=datetime(2025, 10, 26, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin"))),
+            ["Timed.at", "2025, 10, 26, 2, 30", ".astimezone(datetime.UTC)"],
+        ),
         (lambda: ek.NewEvent(type="Un", data={"x": math.nan}), ["Un.x", "nan", "JSON cannot hold"]),
         (lambda: ek.NewEvent(type="Un", data={"x": [1, {"y": math.inf}]}), ["Un.x[1].y", "inf"]),
         (lambda: ek.NewEvent(type="Un", data={"x": (1, 2)}), ["Un.x", "(1, 2)", "tuple", "class"]),
@@ -239,6 +316,13 @@ class Measured(ek.Event):
         (lambda: ek.NewEvent(type="Un", occurred_at=datetime(2026, 1, 5)), ["occurred_at of Un", "time zone"]),
         (lambda: ek.NewEvent(type="Un", occurred_at="noon"), ["occurred_at of Un", "'noon'"]),
         (lambda: ek.NewEvent(type="Un", occurred_at=5), ["occurred_at of Un", "5"]),
+        (
+            lambda: ek.NewEvent(type="Un", occurred_at=datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))),
+            ["occurred_at of Un", "9999-12-31T23:59:59.999999-05:00", "years 1 to 9999"],
+        ),
+        (lambda: ek.NewEvent(type="Un", occurred_at="0001-01-01T00:00:00+05:00"), ["occurred_at of Un", "0001-01-01"]),
+        (lambda: ek.NewEvent(type="Measured", data={"celsius": None, "many": 1}), ["Measured.many", "1"]),
+        (lambda: ek.NewEvent(type="Timed", data={}), ["Timed.at is missing"]),
         (lambda: ek.Event(), ["Event()", "class X(ek.Event)"]),
         (lambda: "Un", ["'Un'", "no event"]),
         (lambda: {"type": "Un"}, ["no event"]),
@@ -289,6 +373,11 @@ def test_an_empty_batch_is_refused(store: ek.EventStore) -> None:
         with pytest.raises(ek.InputError, match="empty"):
             call()
     assert store.position == 0
+
+
+def test_the_root_of_all_events_is_no_event() -> None:
+    with pytest.raises(ek.InputError, match=r"Event\(\) is no event"):
+        ek.NewEvent(ek.Event())
 
 
 def test_unknown_fields_are_refused_where_an_event_is_made() -> None:

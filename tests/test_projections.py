@@ -288,6 +288,14 @@ def test_states_are_never_copied(paid: ek.EventStore) -> None:
     assert all(state is marker for state in paid.history(same).at(3).values())
 
 
+async def waits(state: int, event: Paid) -> int:
+    return state
+
+
+def yields(state: int, event: Paid) -> Any:
+    yield state
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -302,6 +310,8 @@ def test_states_are_never_copied(paid: ek.EventStore) -> None:
         lambda: ek.Projection("p", initial=int).on(Paid)(lambda state: state),
         lambda: ek.Projection("p", initial=int).on(Paid)(lambda a, b, c, d: a),
         lambda: ek.Projection("p", initial=int).on(Paid)("no function"),
+        lambda: ek.Projection("p", initial=int).on(Paid)(waits),
+        lambda: ek.Projection("p", initial=int).on(Paid)(yields),
         lambda: ek.EventStore().replay("p"),
         lambda: ek.EventStore().history(None),
     ],

@@ -172,6 +172,7 @@ def test_an_exercise_is_made_of_requirements_and_hints(steps: Any) -> None:
 
 # check_notebook
 
+RANDOM_ID = "3f2b8c1e-8f4d-4c56-9d8f-0d4f5f5b0b3a"
 Cell = dict[str, Any]
 Notebook = dict[str, Any]
 
@@ -247,6 +248,8 @@ def test_a_fit_notebook_passes(tmp_path: Path) -> None:
         lambda cell: cell.update(metadata={"tags": ["nbval-raises-exception", "lesson"]}, outputs=[ERROR]),
         lambda cell: cell.update(source="# NBVAL_RAISES_EXCEPTION\nint('a')", outputs=[ERROR]),
         _with(source="# NBVAL_CHECK_OUTPUT\n2"),
+        _with(source=f"UUID('{RANDOM_ID}')", outputs=[_stream("stdout", RANDOM_ID)]),
+        _with(outputs=[_stream("stdout", "019b8d62-7a80-7000-8000-0001a5b0da61 of https://site/home/ada/")]),
         _with(source="# don't use NBVAL_SKIP"),
     ],
 )
@@ -278,6 +281,9 @@ def test_meant_errors_and_harmless_marks_pass(tmp_path: Path, change: Callable[[
         (_showing(_stream("stdout", "/tmp/abc/bank")), "a temporary or personal path"),
         (_showing(_stream("stdout", "/private/var/folders/x")), "a temporary or personal path"),
         (_showing(_stream("stdout", r"C:\Users\ada\bank")), "a temporary or personal path"),
+        (_showing(_stream("stdout", "in /home/ada/bank")), "a temporary or personal path"),
+        (_showing(_stream("stdout", "f'/Users/ada/bank'")), "a temporary or personal path"),
+        (_showing(_result(**{"text/html": f"<td>{RANDOM_ID}</td>"})), f"shows '{RANDOM_ID}': a random id"),
         (_showing(_result(**{"application/json": {"a": [{"b": "/tmp/x"}]}})), "a temporary or personal path"),
         (_showing(_result(**{"text/plain": "<DisplayHandle display_id=1a2b>"})), "a display handle"),
         (_showing(_stream("stderr", " 40%|████      | 4/10 [00:01<00:02, 3.1it/s]")), "a progress bar"),
