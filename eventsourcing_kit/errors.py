@@ -54,9 +54,11 @@ class ConcurrencyError(EventSourcingError):
 
     def __init__(self, stream: str, expected: object, actual: int, unseen: Iterable[Any] = ()) -> None:
         self.stream, self.expected, self.actual, self.unseen = stream, expected, actual, unseen
+        has_moved_on = actual > (expected if isinstance(expected, int) else 0)
+        cure = "read what came in between (.unseen), decide again," if has_moved_on else "look at it, decide again,"
         super().__init__(
-            f"stream {stream!r} is at version {actual}, not at the expected {expected!r}; "
-            "read what came in between (.unseen), decide again, and append with the version you saw"
+            f"stream {stream!r} is at version {actual}, not at the expected {expected!r}; {cure} and append with the "
+            "version you saw"
         )
 
     def give_up(self, attempts: int) -> None:

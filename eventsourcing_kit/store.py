@@ -371,6 +371,8 @@ class EventStore:
         self._log.refresh()
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
             raise InputError(f"limit is {limit!r}; give a whole number from 0")
+        if not isinstance(backwards, bool):
+            raise InputError(f"backwards is {backwards!r}; give True or False")
         selection = Selection(
             after=0 if after is None else self._log.resolve(after),
             upto=self._cut(as_of),
@@ -746,6 +748,8 @@ def _can_name_a_stream(key: object) -> bool:
 
 
 def _checked_appends(appends: Iterable[Append]) -> list[Append]:
+    if not isinstance(appends, Append | Iterable):
+        raise InputError(f"{appends!r} is no list of appends; append_many takes [ek.Append(stream, events), …]")
     given: list[Append] = [appends] if isinstance(appends, Append) else [*appends]
     for one in given:
         if not isinstance(one, Append):

@@ -135,6 +135,7 @@ def test_unseen_are_the_events_after_the_expected_version(store: ek.EventStore) 
         assert [event.version for event in conflict.value.unseen] == unseen[expected]
         assert all(event.stream == "a" for event in conflict.value.unseen)
         assert len(repr(conflict.value.unseen)) < 200
+        assert (".unseen" in str(conflict.value)) == bool(unseen[expected])
     every = list(range(1, 11))
     assert unseen == {0: every, ek.NO_STREAM: every, 3: every[3:], 9: [10], 11: [], ek.STREAM_EXISTS: []}
 
@@ -439,3 +440,11 @@ def test_versions_from_a_frame_may_be_expected(store: ek.EventStore) -> None:
     seen = store.streams()["version"].iloc[0]
     assert isinstance(seen, np.integer)
     assert store.append("a", noted(), expected_version=seen).version == 3
+
+
+def test_what_is_no_list_of_appends_and_no_direction_is_bad_input(store: ek.EventStore) -> None:
+    """Refused with the value and what to give instead."""
+    with pytest.raises(ek.InputError, match=r"None is no list of appends; append_many takes \[ek\.Append"):
+        store.append_many(None)  # type: ignore[arg-type]
+    with pytest.raises(ek.InputError, match="backwards is 'x'; give True or False"):
+        store.read(backwards="x")  # type: ignore[arg-type]

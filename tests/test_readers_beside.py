@@ -32,7 +32,7 @@ def test_a_reader_in_another_process_sees_a_growing_prefix_while_writers_come_an
         if number < 2:
             writer.kill()
     successor = Process("tests.processes.take_over", folder)
-    assert successor.wait() == 0
+    assert (successor.wait(), successor.errors) == (0, b"")
     assert writer.wait() == 0, "the writer that was superseded ends by itself"
     with ek.EventStore(folder, read_only=True) as store:
         (folder / "stop").write_text(str(store.position))
