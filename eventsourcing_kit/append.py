@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -9,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventsourcing_kit.batch import Expected, ExpectedVersion
+from eventsourcing_kit import schema
+from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
+from eventsourcing_kit.command_context import within
+from eventsourcing_kit.draft import drafts
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.event import NewEvent
+from eventsourcing_kit.moment import from_us
 from eventsourcing_kit.read import event_at, recorded
 from eventsourcing_kit.record import decode
 
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.draft import Events
     from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.log import Log
+    from eventsourcing_kit.rows import Draft
 
 
 @dataclass(frozen=True)
@@ -82,3 +90,38 @@ class Receipt:
 def counted(count: int) -> str:
     """A number of events, in words."""
     return "1 event" if count == 1 else f"{count} events"
+
+
+def checked_appends(appends: Iterable[Append]) -> list[Append]:
+    """What was given to `append_many`, if it is some appends; raises `InputError`."""
+    if not isinstance(appends, Append | Iterable):
+        raise InputError(f"{appends!r} is no list of appends; append_many takes [ek.Append(stream, events), …]")
+    given: list[Append] = [appends] if isinstance(appends, Append) else [*appends]
+    for one in given:
+        if not isinstance(one, Append):
+            raise InputError(f"{one!r} is no append; append_many takes ek.Append(stream, events, …)")
+    if not given:
+        raise InputError("an empty append_many; give at least one ek.Append(stream, events)")
+    return given
+
+
+def submission(appends: list[Append]) -> Submission:
+    """The appends as one commit to be, every event checked."""
+    return Submission.of(
+        [
+            Batch(
+                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
+            )
+            for one in appends
+        ]
+    )
+
+
+def as_event(draft: Draft) -> NewEvent:
+    """A draft as an event to be appended again."""
+    occurred_at = None if draft.occurred_us is None else from_us(draft.occurred_us)
+    kind = schema.registered(draft.type)
+    if kind is not None:
+        (event,) = kind.from_rows([draft.data])
+        return NewEvent(event, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
+    return NewEvent(type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)

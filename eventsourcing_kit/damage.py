@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from eventsourcing_kit import local_folder, marker, slate, wal
+from eventsourcing_kit import local_folder, marker, wal
 from eventsourcing_kit.errors import DamagedError, StorageError
 from eventsourcing_kit.marker import Marker
+from eventsourcing_kit.slate import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,7 +119,7 @@ def read_table(file: Path) -> list[tuple[bytes, bytes]]:
             link.symlink_to(file.resolve())
         except OSError:
             shutil.copyfile(file, link)
-        return slate.wal_rows(Path(alone), 1)
+        return files.wal_rows(Path(alone), 1)
 
 
 # -- by kind ----------------------------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ def _manifests(folder: Path, safe: Marker) -> list[Damage]:
     if newest == 0:
         return [Damage("log/manifest", "holds no manifest")] if any(wal.sizes(folder).values()) else []
     try:
-        slate.manifest(folder)
+        files.manifest(folder)
     except StorageError as failure:
         empty = (folder / _manifest(newest)).stat().st_size == 0
         return [Damage(_manifest(newest), "is empty" if empty else _reason(failure))]
@@ -142,16 +143,16 @@ def _manifest(number: int) -> str:
     return f"log/manifest/{number:020d}.manifest"
 
 
-def _newest(folder: Path) -> slate.Manifest:
-    none = slate.Manifest(0, [], [])
-    return slate.manifest(folder) if local_folder.newest_manifest(folder) else none
+def _newest(folder: Path) -> files.Manifest:
+    none = files.Manifest(0, [], [])
+    return files.manifest(folder) if local_folder.newest_manifest(folder) else none
 
 
 def _compactions(folder: Path) -> list[Damage]:
     ids = local_folder.numbered(folder / "log" / "compactions", ".compactions")
     try:
         if ids:
-            slate.check_compactions(folder)
+            files.check_compactions(folder)
     except StorageError as failure:
         return [Damage(f"log/compactions/{ids[-1]:020d}.compactions", _reason(failure))]
     return []
@@ -183,12 +184,12 @@ def _unreadable(folder: Path, after: int) -> Iterator[Damage]:
     for number, size in sorted(wal.sizes(folder).items()):
         if number > after and size and not _is_cut_off(folder, number):
             try:
-                slate.wal_rows(folder, number)
+                files.wal_rows(folder, number)
             except StorageError as failure:
                 yield Damage(_wal(number), _reason(failure))
 
 
-def _tables(folder: Path, newest: slate.Manifest, *, read: bool) -> Iterator[Damage]:
+def _tables(folder: Path, newest: files.Manifest, *, read: bool) -> Iterator[Damage]:
     """Tables that are missing or cut off, which SlateDB may wait for, for ever; and what only reading them finds."""
     for name in newest.tables:
         file = f"log/compacted/{name}.sst"

@@ -10,8 +10,7 @@ import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from eventsourcing_kit import slate
-from eventsourcing_kit.slate import Trouble
+from eventsourcing_kit.slate.opening import Trouble, first_failure
 
 if TYPE_CHECKING:
     from eventsourcing_kit.location import Location
@@ -25,7 +24,7 @@ _PASSING_STATUS = (408, 425, 429)
 def of_bucket(location: Location, patience: float) -> Trouble:
     """What is wrong with a bucket; an empty `Trouble` where nothing is found."""
     try:
-        failure = slate.first_failure(location, min(_ASK_SECONDS, patience))
+        failure = first_failure(location, min(_ASK_SECONDS, patience))
     except TimeoutError:
         return _unreached(location) if location.has_credentials else _no_credentials(lasts=False)
     return read(failure, location)

@@ -95,6 +95,13 @@ class StoreClosedError(EventSourcingError):
 class SupersededError(StoreClosedError):
     """Another writer opened the store. Reading still works; to write, open the store again."""
 
+    def __init__(
+        self,
+        message: str = "another writer opened the store, so this one writes no more; reading still works, "
+        "and EventStore(…) makes this process the writer again",
+    ) -> None:
+        super().__init__(message)
+
 
 class LaggardError(EventSourcingError, TimeoutError):
     """A position was waited for in vain.

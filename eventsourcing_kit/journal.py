@@ -43,10 +43,6 @@ _ROW = struct.Struct(">II")
 _REMOVED = 0xFFFFFFFF
 _LOCK_SECONDS = 2.0  # an owner has it for a moment; one that is stopped meanwhile must not keep others out
 _LOOKS = 10
-_SUPERSEDED = (
-    "another writer opened the store, so this one writes no more; reading still works, "
-    "and EventStore(…) makes this process the writer again"
-)
 
 
 class Entry(NamedTuple):
@@ -210,7 +206,7 @@ class Journal:
     def check_owned(self) -> None:
         """Raise `SupersededError` where another process has become the owner."""
         if not self.is_owned:
-            raise SupersededError(_SUPERSEDED)
+            raise SupersededError()
 
     @property
     def is_owned(self) -> bool:

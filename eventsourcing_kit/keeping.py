@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.journal import Journal
     from eventsourcing_kit.local_folder import Sync
-    from eventsourcing_kit.slate import Table
+    from eventsourcing_kit.slate.table import Table
 
     Rows = Sequence[tuple[bytes, bytes | None]]
 

@@ -18,8 +18,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from eventsourcing_kit import device, marker, slate, wal
+from eventsourcing_kit import device, marker, wal
 from eventsourcing_kit.errors import StorageError, SupersededError
+from eventsourcing_kit.slate import files
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:
@@ -233,8 +234,8 @@ class Sync:
             return
         self._swept = time.monotonic()
         with contextlib.suppress(StorageError, OSError):
-            safe = slate.manifest(self._folder, self._marker.manifest)
-            held = [slate.manifest(self._folder, number) for number in safe.checkpoints]
+            safe = files.manifest(self._folder, self._marker.manifest)
+            held = [files.manifest(self._folder, number) for number in safe.checkpoints]
             needed = min(one.replay_after for one in (safe, *held))
             for number in sorted(wal.sizes(self._folder)):
                 file = wal.path(self._folder, number)

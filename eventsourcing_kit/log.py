@@ -14,7 +14,8 @@ from eventsourcing_kit import damage, diagnosis, end_mark, ids, keys, local_fold
 from eventsourcing_kit.bell import Bells
 from eventsourcing_kit.errors import DamagedError, MomentError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.record import NO_PREVIOUS, Commit, decode
-from eventsourcing_kit.slate import PATIENCE_SECONDS, Table, Trouble, no_store
+from eventsourcing_kit.slate.opening import Trouble, no_store
+from eventsourcing_kit.slate.table import PATIENCE_SECONDS, Table
 from eventsourcing_kit.tail import Tail
 from eventsourcing_kit.unknown import Policies
 from eventsourcing_kit.worker import Worker

@@ -14,7 +14,7 @@ from eventsourcing_kit.errors import InputError, RecordError, StorageError, Supe
 from eventsourcing_kit.location import Location
 from eventsourcing_kit.placement import rows_again
 from eventsourcing_kit.record import Commit, digest
-from eventsourcing_kit.slate import Table
+from eventsourcing_kit.slate.table import Table
 from eventsourcing_kit.worker import Worker
 
 if TYPE_CHECKING:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import math
 import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit import local_folder, location, repair, schema
-from eventsourcing_kit.append import Append, Receipt
-from eventsourcing_kit.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
-from eventsourcing_kit.command_context import within
+from eventsourcing_kit import location, schema
+from eventsourcing_kit.append import Append, Receipt, as_event, checked_appends, submission
+from eventsourcing_kit.batch import Expected, ExpectedVersion, Submission
 from eventsourcing_kit.decider import Decider, check_decider, projection_of
-from eventsourcing_kit.device import HAS_LOCKS
-from eventsourcing_kit.draft import Events, drafts
+from eventsourcing_kit.draft import Events
 from eventsourcing_kit.errors import (
     ConcurrencyError,
     EventSourcingError,
@@ -28,13 +26,10 @@ from eventsourcing_kit.errors import (
     ReadOnlyError,
     StorageError,
 )
-from eventsourcing_kit.event import Event, NewEvent, type_names
+from eventsourcing_kit.event import Event, type_names
 from eventsourcing_kit.following import Following, follow
 from eventsourcing_kit.handling import RETRIES, Handled, Handling, check_retries, state_of
-from eventsourcing_kit.journal import take_over
-from eventsourcing_kit.keeping import Flushed, Journalled
-from eventsourcing_kit.log import Log
-from eventsourcing_kit.moment import from_us
+from eventsourcing_kit.opening import Terms, opened
 from eventsourcing_kit.parked import STOP, OnError
 from eventsourcing_kit.projection import Projection
 from eventsourcing_kit.read import Read, Selection
@@ -43,7 +38,6 @@ from eventsourcing_kit.snapshots import Snapshots
 from eventsourcing_kit.underway import underway
 from eventsourcing_kit.unknown import Policies, Policy
 from eventsourcing_kit.waiting import check_timeout
-from eventsourcing_kit.writer import Writer
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -53,13 +47,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.event import RecordedEvent
     from eventsourcing_kit.history import History
-    from eventsourcing_kit.journal import Journal
-    from eventsourcing_kit.keeping import Keeping
-    from eventsourcing_kit.marker import Marker
     from eventsourcing_kit.moment import Moment
     from eventsourcing_kit.report import Report
-    from eventsourcing_kit.rows import Draft
     from eventsourcing_kit.subscription import Subscription
+    from eventsourcing_kit.writer import Writer
 
 ANY = ExpectedVersion.ANY
 NO_STREAM = ExpectedVersion.NO_STREAM
@@ -124,89 +115,32 @@ class EventStore:
     ) -> None:
         policies = Policies(unknown, newer)
         self._location = location.parse(path, options)
-        self._fsync, self._read_only = fsync, read_only
+        self._terms = Terms(read_only, _now if clock is None else clock, seed, fsync, lag, patience)
+        self._terms.check(self._location)
         self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see table_follower)
-        _check_reader(self._location, read_only, lag)
-        _check_seconds("lag", lag, "from 0")
-        _check_seconds("patience", patience, "above 0")
-        if clock is not None and not callable(clock):
-            raise InputError(f"clock is {clock!r}; give a function that returns an aware datetime")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise InputError(f"seed is {seed!r}; give a whole number")
-        underway.check_process()  # in a forked child even the lock may be held for ever
-        self._writer: Writer | None = None
         self._handling: Handling | None = None
+        underway.check_process()  # in a forked child even the lock may be held for ever
         with _opening:
-            journal = self._take_over()
-            try:
-                self._open(journal, clock or _now, seed, lag=lag, patience=patience)
-            except BaseException:
-                if journal is not None:
-                    journal.leave()
-                raise
+            self._log, self._writer = opened(self._location, self._terms, self._replace_older)
             self._log.policies = policies
+            if self._writer is not None:
+                self._begin_to_write(self._writer)
             self._following = Following(self._log, self._writer)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             _open.add(self)
 
-    def _take_over(self) -> Journal | None:
-        """Make the folder, and take it over from an older writer: quietly from one of this process."""
-        if self._location.is_memory or self._read_only:
-            return None
-        folder = self._location.folder
-        if folder is not None:
-            local_folder.prepare(folder)
+    def _replace_older(self) -> None:
+        """As a cell that is run again means it."""
         older = _writers.get(self._location.identity)
         if older is not None:
             older._hand_over()
-        return take_over(folder, durable=self._fsync) if folder is not None and HAS_LOCKS else None
 
-    def _open(
-        self,
-        journal: Journal | None,
-        clock: Callable[[], datetime],
-        seed: int | None,
-        *,
-        lag: float | None,
-        patience: float | None,
-    ) -> None:
-        folder = self._location.folder
-        ready = None if folder is None or self._read_only else repair.make_ready(folder, fsync=self._fsync)
-        collects = ready is None or ready.manifest is None or ready.written_through
-        self._log = Log(
-            self._location, read_only=self._read_only, lag=lag, patience=patience, collects=collects, journal=journal
-        )
-        if self._read_only:
-            return
-        try:
-            keeping = self._keeping(journal, self._sync(ready))
-            self._writer = Writer(self._log, keeping, clock=clock, seed=seed)
-            if journal is not None:
-                journal.open_to_others()
-        except BaseException:
-            if self._writer is not None:
-                self._writer.end()
-            self._log.close()
-            raise
+    def _begin_to_write(self, writer: Writer) -> None:
         # the log stays: reads and histories may outlive the store
-        end = weakref.finalize(self, self._writer.end)
+        end = weakref.finalize(self, writer.end)
         end.atexit = False  # then the store is closed, and its subscriptions keep their checkpoints before
         if not self._location.is_memory:
             _writers[self._location.identity] = self
-
-    def _sync(self, ready: Marker | None) -> local_folder.Sync | None:
-        folder, log = self._location.folder, self._log
-        if folder is None or ready is None:
-            return None
-        if not self._fsync:
-            repair.note_fences(folder, ready)
-            return None
-        return local_folder.Sync(folder, ready, position=lambda: log.head.last)
-
-    def _keeping(self, journal: Journal | None, sync: local_folder.Sync | None) -> Keeping:
-        if journal is not None:
-            return Journalled(self._log.table, journal, sync=sync)
-        return Flushed(self._log.table, flush=not self._location.is_memory, sync=sync)
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.closed:
@@ -218,7 +152,7 @@ class EventStore:
     def _only_read(self) -> None:
         if self._writer is not None:
             self._writer.close()
-        self._writer, self._read_only = None, True
+        self._writer, self._terms = None, replace(self._terms, read_only=True)
         self._log.settle()
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -242,12 +176,12 @@ class EventStore:
         """Store several appends as one commit, all or none; one receipt an append, in their order."""
         writer = self._writing()
         try:
-            given = _checked_appends(appends)
-            submission = _submission(given)
+            given = checked_appends(appends)
+            together = submission(given)
         except KeyboardInterrupt as interrupt:
             interrupt.add_note("the append was not stored")
             raise
-        stored = self._submit(writer, submission)
+        stored = self._submit(writer, together)
         return [Receipt(self._log, one.stream, placed) for one, placed in zip(given, stored, strict=True)]
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
@@ -257,7 +191,7 @@ class EventStore:
             conflict.unseen = self._unseen(conflict)
             raise
         except OutcomeUnknownError as unknown:
-            unknown.events = [_as_event(draft) for draft in unknown.events]
+            unknown.events = [as_event(draft) for draft in unknown.events]
             raise
         self._update_inline()
         return stored
@@ -668,8 +602,8 @@ class EventStore:
     def __repr__(self) -> str:
         if not hasattr(self, "_log"):  # in the traceback of an open that failed
             return "<event store, not opened>"
-        notes = [] if self._fsync or self._location.folder is None else ["fsync=False"]
-        notes += ["read_only", f"lag {self._log.lag:g} s"] if self._read_only else []
+        notes = [] if self._terms.fsync or self._location.folder is None else ["fsync=False"]
+        notes += ["read_only", f"lag {self._log.lag:g} s"] if self._terms.read_only else []
         notes += ["closed"] if self._log.closed else [f"position {self._log.head.last}"]
         return f"<event store {self._location.name}: {', '.join(notes)}>"
 
@@ -721,62 +655,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _check_reader(place: location.Location, read_only: bool, lag: float | None) -> None:
-    if read_only and place.is_memory:
-        raise InputError("a store in memory begins empty, so read_only would never show anything; give a folder")
-    if lag is not None and not read_only:
-        raise InputError(
-            "lag is how far a reader may be behind; a writer never is: leave it out, or add read_only=True"
-        )
-
-
-def _check_seconds(name: str, value: object, least: str) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-        raise InputError(f"{name} is {value!r}; give seconds, {least}")
-    if value == 0 and least == "above 0":
-        raise InputError(f"{name} is {value!r}; give seconds, {least}")
-
-
 def _can_name_a_stream(key: object) -> bool:
     try:
         schema.check_name(key, "a stream")
     except InputError:
         return False
     return True
-
-
-def _checked_appends(appends: Iterable[Append]) -> list[Append]:
-    if not isinstance(appends, Append | Iterable):
-        raise InputError(f"{appends!r} is no list of appends; append_many takes [ek.Append(stream, events), …]")
-    given: list[Append] = [appends] if isinstance(appends, Append) else [*appends]
-    for one in given:
-        if not isinstance(one, Append):
-            raise InputError(f"{one!r} is no append; append_many takes ek.Append(stream, events, …)")
-    if not given:
-        raise InputError("an empty append_many; give at least one ek.Append(stream, events)")
-    return given
-
-
-def _submission(appends: list[Append]) -> Submission:
-    return Submission.of(
-        [
-            Batch(
-                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
-            )
-            for one in appends
-        ]
-    )
-
-
-def _as_event(draft: Draft) -> NewEvent:
-    occurred_at = None if draft.occurred_us is None else from_us(draft.occurred_us)
-    kind = schema.registered(draft.type)
-    if kind is not None:
-        (event,) = kind.from_rows([draft.data])
-        return NewEvent(event, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
-    return NewEvent(type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
 
 
 def _bar(total: int, progress: bool | None) -> Any:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from eventsourcing_kit.log import Log
-    from eventsourcing_kit.slate import Table
+    from eventsourcing_kit.slate.table import Table
 
 _ROWS_A_FETCH = 16
 _RESTORE = "restore the store from a copy; what stands before this position can be relied on"

@@ -11,7 +11,8 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit import keys, slate
+from eventsourcing_kit import keys
+from eventsourcing_kit.slate import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +80,7 @@ def positions(store: Path, number: int) -> tuple[int, int] | None:
     """The first and the last position among a file's commits; None where it holds none. Raises where it is damaged."""
     entries = [
         keys.commit_entry(key, value)
-        for key, value in slate.wal_rows(store, number)
+        for key, value in files.wal_rows(store, number)
         if keys.COMMITS[0] <= key < keys.COMMITS[1]
     ]
     if not entries:

@@ -159,10 +159,7 @@ class Writer:
 
     def _check_usable(self) -> None:
         if self._log.superseded:
-            raise SupersededError(
-                "another writer opened the store, so this one writes no more; reading still works, "
-                "and EventStore(…) makes this process the writer again"
-            )
+            raise SupersededError()
         if self._failed is not None:
             raise StorageError(f"{self._failed}; open the store again with EventStore(…)")
         if self._log.closed:

@@ -57,4 +57,4 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that has no locks for files: each commit to a folder becomes a file of SlateDB's."""
-    monkeypatch.setattr("eventsourcing_kit.store.HAS_LOCKS", False)
+    monkeypatch.setattr("eventsourcing_kit.device.HAS_LOCKS", False)

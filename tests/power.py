@@ -26,14 +26,15 @@ ROOT = Path(__file__).parents[1]
 _WRITER = """
     import json, os, sys, threading, time
     import eventsourcing_kit as ek
-    from eventsourcing_kit import device, journal, local_folder, slate
+    from eventsourcing_kit import device, journal, local_folder
+    from eventsourcing_kit.slate import opening
 
     folder, notes, through = sys.argv[1], open(sys.argv[2], "ab", buffering=0), sys.argv[3] == "through"
     if not through:
         device.set_sync_flag = lambda path, on: False
 
     # small tables, compaction and collection as busy as they can be
-    made = slate._settings
+    made = opening.settings
     def busy(*given):
         settings = made(*given)
         collects = given == () or given[0]
@@ -47,7 +48,7 @@ _WRITER = """
             settings.set(f"garbage_collector_options.{part}_options.interval", '"200ms"')
             settings.set(f"garbage_collector_options.{part}_options.min_age", '"0s"')
         return settings
-    slate._settings = busy
+    opening.settings = busy
     local_folder._SWEEP_SECONDS = 0.2
     journal.FULL_BYTES = 1 << 13  # full every few commits
 

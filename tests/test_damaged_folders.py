@@ -10,7 +10,7 @@ import pytest
 
 import eventsourcing_kit as ek
 from eventsourcing_kit import marker, salvage, wal
-from eventsourcing_kit.slate import _drive, slate
+from eventsourcing_kit.slate.binding import drive, slate
 
 WAYS: dict[str, Callable[[bytes], bytes] | None] = {
     "missing": None,
@@ -29,7 +29,7 @@ def noted(n: int) -> ek.NewEvent:
 
 def to_table(store: ek.EventStore) -> None:
     """Have SlateDB write what it holds in memory into a table."""
-    _drive(lambda: store._log.table._db.flush_with_options(slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)))
+    drive(lambda: store._log.table._db.flush_with_options(slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve commits of one event: four in a table, and the rest, of two sessions, in the write-ahead log."""
     folder = tmp_path_factory.mktemp("whole") / "store"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eventsourcing_kit.store.HAS_LOCKS", False)  # no journal, so each commit has a file
+        patch.setattr("eventsourcing_kit.device.HAS_LOCKS", False)  # no journal, so each commit has a file
         with ek.EventStore(folder, seed=1) as store:
             for n in range(9):
                 store.append(f"a-{n % 2}", noted(n))

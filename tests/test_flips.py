@@ -20,7 +20,8 @@ import pytest
 import slatedb.uniffi as library
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import log, slate
+from eventsourcing_kit import log
+from eventsourcing_kit.slate.binding import aside, drive
 
 STREAMS = ("a-1", "b-0", "b-1", "b-2", "c", "d", "nothing")
 Flip = tuple[str, int, int]
@@ -29,7 +30,7 @@ Flip = tuple[str, int, int]
 def write_tables(store: ek.EventStore) -> None:
     """What SlateDB does by itself after 64 MB or 4,096 commits: a table of what the write-ahead log holds."""
     options = library.FlushOptions(flush_type=library.FlushType.MEM_TABLE)
-    slate._aside(lambda: slate._drive(lambda: store._log.table._db.flush_with_options(options)))
+    aside(lambda: drive(lambda: store._log.table._db.flush_with_options(options)))
 
 
 def make(folder: Path, *, tables: int) -> Path:

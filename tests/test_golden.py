@@ -16,7 +16,7 @@ import pytest
 import eventsourcing_kit as ek
 from eventsourcing_kit import keys, record, schema
 from eventsourcing_kit.location import Location
-from eventsourcing_kit.slate import Table
+from eventsourcing_kit.slate.table import Table
 from tests.golden.make import Deposited, Opened, make
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1"

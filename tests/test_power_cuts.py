@@ -199,18 +199,18 @@ def test_a_manifest_that_no_acknowledgement_relied_on_is_set_aside_after_a_cut(
 @pytest.mark.usefixtures("plain_disk", "without_journal")
 def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder: Path) -> None:
     """So that a cut never takes away a manifest that an acknowledged event needs."""
-    from eventsourcing_kit import slate
+    from eventsourcing_kit.slate.binding import drive
 
     with ek.EventStore(folder) as store:
         for n in range(3):
             store.append("a", noted(n))
-            slate._drive(lambda: store._log.table._db.flush_with_options(_MEMTABLE))
+            drive(lambda: store._log.table._db.flush_with_options(_MEMTABLE))
             store.append("a", noted(n))
             assert (marker.read(folder) or marker.Marker()).manifest == local_folder.newest_manifest(folder)
 
 
 def _memtable() -> object:
-    from eventsourcing_kit.slate import slate
+    from eventsourcing_kit.slate.binding import slate
 
     return slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import local_folder, slate
+from eventsourcing_kit import local_folder
+from eventsourcing_kit.slate import binding
 from tests.processes.campaign import Process
 
 EVENTS = 450
@@ -126,8 +127,8 @@ def three(at: int) -> list[ek.Append]:
 def to_table(store: ek.EventStore) -> None:
     """Have SlateDB write what is in memory into a table, as it does by itself after 4,096 commits."""
     db = store._log.table._db
-    options = slate.slate.FlushOptions(flush_type=slate.slate.FlushType.MEM_TABLE)
-    slate._aside(lambda: slate._drive(lambda: db.flush_with_options(options)))
+    options = binding.slate.FlushOptions(flush_type=binding.slate.FlushType.MEM_TABLE)
+    binding.aside(lambda: binding.drive(lambda: db.flush_with_options(options)))
 
 
 def rewrite(folder: Path, writer: ek.EventStore) -> None:

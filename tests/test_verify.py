@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import eventsourcing_kit as ek
 from eventsourcing_kit import keys, marker, record, schema, wal
 from eventsourcing_kit.location import Location
-from eventsourcing_kit.slate import Table
+from eventsourcing_kit.slate.table import Table
 
 HEAD = 52
 Rows = dict[bytes, bytes]
