@@ -177,7 +177,7 @@ def test_a_writer_that_is_stopped_in_an_append_keeps_nobody_out(folder: Path, st
 @pytest.mark.parametrize("threads", [8, 32])
 def test_every_threads_appends_land_in_its_own_order(folder: Path, threads: int) -> None:
     """None is lost, none comes twice, and no thread is kept waiting until the others are through."""
-    each = 30
+    each = 1600 // threads  # enough that a thread which begins late has not missed half of all
     begin = threading.Barrier(threads)
     with ek.EventStore(folder, fsync=False) as store:
 
