@@ -52,7 +52,7 @@ def timeline(
     time: str = "recorded_at",
     max_marks: int = 2_000,
     max_lanes: int = 30,
-    width: int = 640,
+    width: int = 600,
     title: str = "What happened",
 ) -> alt.Chart:
     """Draw each event as a mark: a lane a stream, a colour a type, and on hover what happened and when.
@@ -97,7 +97,7 @@ def evolution(
     *,
     max_marks: int = 2_000,
     max_keys: int = 10,
-    width: int = 640,
+    width: int = 600,
     height: int = 280,
     title: str | None = None,
 ) -> alt.LayerChart:
@@ -179,7 +179,7 @@ def scrubber(
 
 
 def snapshots(
-    frame: pd.DataFrame, *, width: int = 640, height: int = 240, title: str = "Events folded to know the state"
+    frame: pd.DataFrame, *, width: int = 600, height: int = 240, title: str = "Events folded to know the state"
 ) -> alt.LayerChart:
     """Draw how many events a replay folds as of each position, from the beginning and from the nearest snapshot.
 
@@ -202,7 +202,9 @@ def snapshots(
         x=alt.X("position:Q", title="as of position", axis=quiet_axis(grid=False)),
         y=alt.Y("folded:Q", title="events folded", axis=quiet_axis()),
         color=alt.Color(
-            "replay:N", scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]][: len(ways)]), legend=legend("")
+            "replay:N",
+            scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]][: len(ways)]),
+            legend=legend("", "bottom"),
         ),
         tooltip=["replay:N", "position:Q", "folded:Q", "snapshot:Q"],
     )
@@ -222,7 +224,7 @@ def lag(
     table: str | None = None,
     max_marks: int = 2_000,
     max_tables: int = 8,
-    width: int = 640,
+    width: int = 600,
     height: int = 280,
     title: str = "Written and projected",
 ) -> alt.LayerChart:
