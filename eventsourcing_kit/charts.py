@@ -204,7 +204,7 @@ def snapshots(
         color=alt.Color(
             "replay:N",
             scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]][: len(ways)]),
-            legend=legend("", "bottom"),
+            legend=legend("", "bottom") if len(ways) > 1 else None,
         ),
         tooltip=["replay:N", "position:Q", "folded:Q", "snapshot:Q"],
     )

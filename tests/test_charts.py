@@ -343,5 +343,6 @@ def test_without_snapshots_one_line_is_drawn() -> None:
     """Two equal ones would hide each other."""
     frame = pd.DataFrame({"position": [1, 2], "without": [1, 2], "with_snapshots": [1, 2], "snapshot": [0, 0]})
     assert {row["replay"] for row in rows_of(charts.snapshots(frame))} == {"from the beginning"}
+    assert charts.snapshots(frame).to_dict()["layer"][0]["encoding"]["color"]["legend"] is None
     frame.loc[1, "with_snapshots"] = 0
     assert len({row["replay"] for row in rows_of(charts.snapshots(frame))}) == 2
