@@ -257,17 +257,24 @@ def steps(rows: pd.DataFrame, max_marks: int) -> tuple[pd.DataFrame, list[str]]:
     """Return the corners of the step lines of history rows, and notes.
 
     A line's `segment` ends where its key has no value (it ended, or the field is empty), so that no line is
-    drawn there. Each segment has one row more, with `event` false: where its last value stops being valid.
+    drawn there. Each segment has one row more, with `event` false: where its last value stops being valid, or a
+    little after the last event of all where it is valid still.
     """
     rows = rows.assign(segment=rows["value"].isna().groupby(rows["key"]).cumsum(), event=True)
     present = rows[rows["value"].notna()]
-    now = rows["time"].max()
+    now = a_little_after(rows["time"])
     ends = present.groupby(["key", "segment"], sort=False).tail(1)
     ends = ends.assign(time=ends["until"].fillna(now), event=False)
     corners = pd.concat([present, ends]).sort_index(kind="stable").reset_index(drop=True)
     drawn = extremes(corners, max_marks)
     note = left_out(int(drawn["event"].sum()), len(present), "events", "every peak and dip among them")
     return told_on_hover(drawn).assign(place=range(len(drawn))), [note] if note else []
+
+
+def a_little_after(times: pd.Series) -> Any:
+    """Return a time a little after the last of these, so that what began with it can be seen to last."""
+    first, last = times.min(), times.max()
+    return last if times.empty else last + ((last - first) * 0.03).floor("ms")
 
 
 def extremes(corners: pd.DataFrame, limit: int) -> pd.DataFrame:
@@ -329,9 +336,10 @@ def _ends(times: pd.Series) -> tuple[int, int]:
     return int(times.min().timestamp() * 1000), int(times.max().timestamp() * 1000)
 
 
-def reach(values: pd.Series) -> list[float]:
-    """Return a fixed domain for bars: from 0 to the extremes, with room for a label where a bar ends."""
+def reach(values: pd.Series, room: float = 0.25) -> list[float]:
+    """Return a fixed domain: from 0 to the extremes, with room beyond them (for a label where a bar ends)."""
     present = [float(value) for value in values.dropna()]
     low, high = min([0.0, *present]), max([0.0, *present])
-    room = (high - low) * 0.25 or 1.0
-    return [low - room if low < 0 else 0.0, high + room if high > 0 or low == 0 else 0.0]
+    beyond = (high - low) * room or 1.0
+    beyond = beyond if math.isfinite(high + beyond) and math.isfinite(low - beyond) else 0.0
+    return [low - beyond if low < 0 else 0.0, high + beyond if high > 0 or low == 0 else 0.0]

@@ -33,13 +33,14 @@ PALETTE = [
 OTHERS = "#aab4be"
 FUTURE = "#d6dde3"
 WRONG = "#c0392b"
-INK, PALE_INK, GRID = "#2f3b46", "#6b7885", "#edf0f3"
+INK, PALE_INK, GRID, ZERO = "#2f3b46", "#6b7885", "#edf0f3", "#a9b4be"
 LANE_HEIGHT = 28
 # The shortest text that names a tick, on a clock of 24 hours; Vega's own says "09 AM".
 TICK = """utcFormat(datum.value, utcmilliseconds(datum.value) ? '%S.%Ls'
  : utcseconds(datum.value) ? '%H:%M:%S'
  : utchours(datum.value) + utcminutes(datum.value) ? '%H:%M' : utcdate(datum.value) > 1 ? '%b %d'
  : utcmonth(datum.value) ? '%b %Y' : '%Y')""".replace("\n", "")
+TICK_OF_ONE_YEAR = TICK.replace("utcmonth(datum.value) ? '%b %Y' : '%Y'", "'%b'")  # the axis title says the year
 
 renderer.enable()
 
@@ -52,7 +53,7 @@ def timeline(
     time: str = "recorded_at",
     max_marks: int = 2_000,
     max_lanes: int = 30,
-    width: int = 640,
+    width: int = 600,
     title: str = "What happened",
 ) -> alt.Chart:
     """Draw each event as a mark: a lane a stream, a colour a type, and on hover what happened and when.
@@ -75,7 +76,11 @@ def timeline(
             x=time_axis(time.replace("_", " "), marks["time"]),
             y=lane_axis(marks["lane"]),
             yOffset=lane_offset(),
-            color=alt.Color("color:N", scale=colors(marks["color"]), legend=legend(color)),
+            color=alt.Color(
+                "color:N",
+                scale=colors(marks["color"]),
+                legend=None if color == lane else legend(color),  # the lanes name the colours
+            ),
             tooltip=event_tooltip(lane, color),
         ),
     )
@@ -93,12 +98,13 @@ def evolution(
     *,
     max_marks: int = 2_000,
     max_keys: int = 10,
-    width: int = 640,
+    width: int = 600,
     height: int = 280,
     title: str | None = None,
 ) -> alt.LayerChart:
     """Draw how one field of the state evolved: steps over time, a line a key, ending where the key ended.
 
+    What is still valid is drawn a little beyond the last event, so that the last step is seen, too.
     `frame` is that of `history.df()`: key, position, type, valid_from, valid_to and the state's columns.
     `field` names the state column to draw, by default `state`, else the first column of numbers. Text is
     drawn as a step a value.
@@ -113,7 +119,7 @@ def evolution(
     rows, key_notes = data.history_rows(table, name, max_keys)
     corners, mark_notes = data.steps(rows, max_marks)
     lines = alt.Chart(corners).encode(
-        x=time_axis("time", rows["time"]),
+        x=time_axis("time", corners["time"], named_by=rows["time"]),
         y=value_axis(corners["value"], name),
         color=alt.Color("key:N", scale=colors(corners["key"]), legend=legend("key")),
         order=alt.Order("place:Q"),
@@ -174,7 +180,7 @@ def scrubber(
 
 
 def snapshots(
-    frame: pd.DataFrame, *, width: int = 640, height: int = 240, title: str = "Events folded to know the state"
+    frame: pd.DataFrame, *, width: int = 600, height: int = 240, title: str = "Events folded to know the state"
 ) -> alt.LayerChart:
     """Draw how many events a replay folds as of each position, from the beginning and from the nearest snapshot.
 
@@ -186,6 +192,8 @@ def snapshots(
     """
     table = data.as_frame(frame, ["position", "without", "with_snapshots", "snapshot"], "snapshots")
     ways = {"from the beginning": "without", "from the nearest snapshot": "with_snapshots"}
+    if not (table["without"] != table["with_snapshots"]).any():
+        ways.popitem()  # without a snapshot, one line would hide the other
     rows = [
         {"position": int(at), "folded": int(count), "replay": way, "snapshot": int(start) if "snap" in way else 0}
         for way, column in ways.items()
@@ -194,7 +202,11 @@ def snapshots(
     lines = alt.Chart(type(table)(rows)).encode(
         x=alt.X("position:Q", title="as of position", axis=quiet_axis(grid=False)),
         y=alt.Y("folded:Q", title="events folded", axis=quiet_axis()),
-        color=alt.Color("replay:N", scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]]), legend=legend("")),
+        color=alt.Color(
+            "replay:N",
+            scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]][: len(ways)]),
+            legend=legend("", "bottom") if len(ways) > 1 else None,
+        ),
         tooltip=["replay:N", "position:Q", "folded:Q", "snapshot:Q"],
     )
     path = lines.mark_line(interpolate="step-after", strokeWidth=2)
@@ -213,7 +225,7 @@ def lag(
     table: str | None = None,
     max_marks: int = 2_000,
     max_tables: int = 8,
-    width: int = 640,
+    width: int = 600,
     height: int = 280,
     title: str = "Written and projected",
 ) -> alt.LayerChart:
@@ -232,18 +244,23 @@ def lag(
     rows, notes = lag_data.lag_rows(drawn, table, max_tables=max_tables, max_marks=max_marks)
     seen = lag_data.stale_rows(drawn, stale or {}, table)
     times = lag_data.joined(rows["time"], seen["time"])
-    x, y = time_axis("time", times), alt.Y("position:Q", axis=quiet_axis(title="position", tickMinStep=1))
+    x, reach = time_axis("time", times), lag_data.reach(rows)
     names = lag_data.series_names(rows)
     scale = alt.Scale(domain=names, range=[INK, *PALETTE[: len(names) - 1]])
     tooltip = [alt.Tooltip(name) for name in ("series:N", "position:Q", "behind:Q", "when:N")]
     lines = alt.Chart(lag_data.lag_lines(rows)).mark_line(interpolate="step-after", strokeWidth=2)
     layers = [
-        lines.encode(x=x, y=y, color=alt.Color("series:N", scale=scale, legend=legend("position")), tooltip=tooltip)
+        lines.encode(
+            x=x,
+            y=position_axis("position:Q", reach),
+            color=alt.Color("series:N", scale=scale, legend=legend("position")),
+            tooltip=tooltip,
+        )
     ]
     if rows["table"].nunique() == 1:
-        layers.insert(0, lag_area(rows, x))
+        layers.insert(0, lag_area(rows, x, position_axis("projected:Q", reach)))
     if len(seen):
-        layers.extend(stale_marks(seen, x))
+        layers.extend(stale_marks(seen, x, position_axis("projected:Q", reach)))
     return layered(*layers).properties(
         width=width,
         height=height,
@@ -252,18 +269,23 @@ def lag(
     )
 
 
-def lag_area(rows: pd.DataFrame, x: alt.X) -> alt.Chart:
+def position_axis(field: str, reach: tuple[float, float]) -> alt.Y:
+    """Return an axis of whole positions (few ticks do that; Vega-Lite drops `tickMinStep`), the same for all layers."""
+    axis = quiet_axis(title="position", tickCount=min(8, max(1, int(reach[1] - reach[0]))))
+    return alt.Y(field, scale=alt.Scale(domain=[*reach], nice=False, zero=False), axis=axis)
+
+
+def lag_area(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
     """Draw what is written and not projected yet."""
     area = alt.Chart(rows).mark_area(interpolate="step-after", opacity=0.16, color=PALETTE[0])
-    drawn: alt.Chart = area.encode(x=x, y=alt.Y("projected:Q", title="position"), y2="written:Q")
+    drawn: alt.Chart = area.encode(x=x, y=y, y2="written:Q")
     return drawn
 
 
-def stale_marks(seen: pd.DataFrame, x: alt.X) -> list[alt.Chart]:
+def stale_marks(seen: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     """Draw where readers were told something old: what they saw, how far it lay behind, and what it was."""
     marks = alt.Chart(seen)
     tooltip = [alt.Tooltip(name) for name in ("told:N", "table:N", "behind:Q", "when:N")]
-    y = alt.Y("projected:Q", title="position")
     place: dict[str, Any] = {
         "align": alt.expr("datum.late ? 'right' : 'left'"),
         "dx": alt.expr("datum.late ? -9 : 9"),
@@ -411,13 +433,20 @@ def quiet_axis(**options: Any) -> alt.Axis:
     return alt.Axis(**{**quiet, "titleColor": PALE_INK, "titleFontWeight": "normal", **options})
 
 
-def time_axis(title: str, times: pd.Series) -> alt.X:
-    """Return an axis over these times that stays as it is and reads the same in every viewer's zone."""
-    if len(times) and times.min().date() == times.max().date():
-        title += f", {times.min().date()}"
+def time_axis(title: str, times: pd.Series, named_by: pd.Series | None = None) -> alt.X:
+    """Return an axis over these times that stays as it is and reads the same in every viewer's zone.
+
+    Where all of `named_by` (or else the times) lie in one day or one year, its title says which.
+    """
+    named = times if named_by is None else named_by
+    tick = TICK
+    if len(named) and named.min().year == named.max().year:
+        first, last = named.min().date(), named.max().date()
+        title += f", {first if first == last else first.year}"
+        tick = TICK_OF_ONE_YEAR
     domain = data.span(times) or alt.Undefined
-    axis = quiet_axis(title=f"{title} (UTC)", labelExpr=TICK, labelOverlap=True, tickCount=8)
-    only = data.only_moment(times)
+    axis = quiet_axis(title=f"{title} (UTC)", labelExpr=tick, labelOverlap=True, tickCount=8)
+    only = data.only_moment(named)
     if only is not None:
         axis.values = [only]  # ticks beside it would tell fractions of seconds at which nothing happened
     return alt.X("time:T", scale=alt.Scale(type="utc", domain=domain, padding=10), axis=axis)
@@ -426,7 +455,11 @@ def time_axis(title: str, times: pd.Series) -> alt.X:
 def value_axis(values: pd.Series, name: str) -> alt.Y:
     """Return an axis of numbers, or of texts in the order in which they first occur."""
     if data.is_number(values) or values.empty:
-        return alt.Y("value:Q", axis=quiet_axis(title=name))
+        low, high = data.reach(values, room=0.06)
+        color = {"condition": {"test": "datum.value === 0", "value": ZERO}, "value": GRID} if low < 0 else GRID
+        return alt.Y(
+            "value:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=quiet_axis(title=name, gridColor=color)
+        )
     axis = quiet_axis(title=name, grid=True, labelLimit=160, labelOverlap=True)
     return alt.Y("value:N", sort=list(values.unique()), axis=axis)
 

@@ -79,7 +79,8 @@ def stale_rows(frame: pd.DataFrame, stale: Mapping[Any, str], table: str | None)
     columns = ["told", "table", "time", "written", "projected", "behind"]
     seen = pd.DataFrame(found, columns=columns).astype({"time": "datetime64[us, UTC]"})
     middle = rows["time"].min() + (rows["time"].max() - rows["time"].min()) / 2
-    low = seen["projected"].astype("int64") <= rows["written"].max() / 12
+    bottom, top = reach(rows)
+    low = seen["projected"].astype("int64") <= bottom + (top - bottom) / 10
     return seen.assign(late=seen["time"] > middle, low=low, when=utc_text(seen["time"]))
 
 
@@ -97,6 +98,15 @@ def _stale_row(rows: pd.DataFrame, moment: Any, text: str) -> tuple[Any, ...]:
     if row is None:
         return as_text(text), "", time, 0, 0, 0
     return as_text(text), row["table"], time, int(row["written"]), int(row["projected"]), int(row["behind"])
+
+
+def reach(rows: pd.DataFrame) -> tuple[float, float]:
+    """Return the positions that the chart spans: those of its rows and a little room, and never below 0."""
+    if rows.empty:
+        return 0.0, 1.0
+    low, high = float(rows["projected"].min()), float(rows["written"].max())
+    room = max((high - low) * 0.15, 1.0)
+    return max(low - room, 0.0), high + room / 3
 
 
 def joined(times: pd.Series, more: pd.Series) -> pd.Series:

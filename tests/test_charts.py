@@ -333,3 +333,62 @@ def test_display_is_what_jupyterlab_draws_offline() -> None:
 def test_a_renderer_chosen_before_stays() -> None:
     code = "import altair as alt; alt.renderers.enable('svg'); import eventsourcing_kit.charts as _"
     subprocess.run([sys.executable, "-c", f"{code}; assert alt.renderers.active == 'svg'"], check=True)
+
+
+def test_a_state_that_is_still_valid_is_drawn_beyond_the_last_event() -> None:
+    """Else its last step would be a dot on the chart's edge."""
+    spec = charts.evolution(history(12, keys=2)).to_dict()
+    (rows,) = spec["datasets"].values()
+    ends = [pd.Timestamp(row["time"]) for row in rows if not row["event"]]
+    last = max(pd.Timestamp(row["time"]) for row in rows if row["event"])
+    assert len(ends) == 2
+    assert all(end > last for end in ends)
+    domain = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    assert domain[1] == max(ends).timestamp() * 1000
+
+
+def test_marks_at_the_extremes_keep_a_distance_from_the_frame() -> None:
+    """And zero is drawn as a line of its own where some values lie below it."""
+    past = history(12, keys=2)
+    y = charts.evolution(past).to_dict()["layer"][0]["encoding"]["y"]
+    assert y["scale"]["domain"][0] == 0
+    assert y["scale"]["domain"][1] > past["state"].max()
+    assert y["axis"]["gridColor"] == charts.GRID
+    past["state"] -= 50
+    y = charts.evolution(past).to_dict()["layer"][0]["encoding"]["y"]
+    assert y["scale"]["domain"][0] < past["state"].min()
+    assert y["axis"]["gridColor"]["condition"]["test"] == "datum.value === 0"
+
+
+@pytest.mark.parametrize("values", [[1e308, -1e308], [0, 0], [10**400, 1]])
+def test_any_numbers_have_an_axis(values: list[float]) -> None:
+    past = history(2, keys=1).assign(state=pd.Series(values, dtype=object))
+    compile_everywhere(charts.evolution(past))
+    compile_everywhere(charts.scrubber(past))
+
+
+def test_lanes_that_name_the_colours_need_no_legend() -> None:
+    encoding = charts.timeline(log(), lane="type").to_dict()["encoding"]
+    assert encoding["color"]["legend"] is None
+    assert charts.timeline(log()).to_dict()["encoding"]["color"]["legend"]["title"] == "type"
+
+
+@pytest.mark.parametrize(
+    ("step", "title"),
+    [("1min", "recorded at, 2026-01-05 (UTC)"), ("2D", "recorded at, 2026 (UTC)"), ("90D", "recorded at (UTC)")],
+)
+def test_the_axis_of_times_names_the_day_or_the_year(step: str, title: str) -> None:
+    frame = log()
+    frame["recorded_at"] = frame["recorded_at"].iloc[0] + pd.Timedelta(step) * frame.index
+    axis = charts.timeline(frame).to_dict()["encoding"]["x"]["axis"]
+    assert axis["title"] == title
+    assert ("%Y" in axis["labelExpr"]) == (step == "90D")
+
+
+def test_without_snapshots_one_line_is_drawn() -> None:
+    """Two equal ones would hide each other."""
+    frame = pd.DataFrame({"position": [1, 2], "without": [1, 2], "with_snapshots": [1, 2], "snapshot": [0, 0]})
+    assert {row["replay"] for row in rows_of(charts.snapshots(frame))} == {"from the beginning"}
+    assert charts.snapshots(frame).to_dict()["layer"][0]["encoding"]["color"]["legend"] is None
+    frame.loc[1, "with_snapshots"] = 0
+    assert len({row["replay"] for row in rows_of(charts.snapshots(frame))}) == 2

@@ -38,6 +38,15 @@ def test_an_open_notebook_says_that_nothing_is_answered(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_cells_that_hold_the_answers_are_folded(path: Path) -> None:
+    """A check knows the right answer, and a learner would read it before thinking."""
+    checks = [cell for cell in execution.read(path).cells if "ek.testing.exercise(" in cell.source]
+    assert len(checks) >= 2
+    for cell in checks:
+        assert cell.metadata.get("jupyter", {}).get("source_hidden"), f"fold {cell.id}: View > Collapse Selected Code"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_wrong_answers_get_their_hint_and_solutions_are_right(path: Path) -> None:
     """The whole notebook runs with every typical mistake, one after the other, and then with the solutions."""
     expected = answers.answers_of(path)

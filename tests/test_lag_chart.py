@@ -124,3 +124,18 @@ def test_it_is_the_same_in_every_run_and_in_utc_for_every_viewer() -> None:
 def test_bad_input_is_named_with_its_cure(draw: Any, told: str) -> None:
     with pytest.raises(InputError, match=told):
         draw()
+
+
+def test_the_chart_spans_the_positions_that_it_shows() -> None:
+    """The lag of a log at position 1,000,000 is seen as well as that of a log at 10."""
+    frame = progress()
+    frame[["written", "projected"]] += 1_000_000
+    chart = charts.lag(frame, stale={START: "told 1"})
+    compile_everywhere(chart)
+    axes = [layer["encoding"]["y"] for layer in chart.to_dict()["layer"]]
+    (domain,) = {tuple(axis["scale"]["domain"]) for axis in axes}
+    assert 999_990 < domain[0] < 1_000_000
+    assert 1_000_012 < domain[1] < 1_000_020
+    assert all(axis["axis"]["tickCount"] == 8 for axis in axes)
+    assert charts.lag(progress(2)).to_dict()["layer"][0]["encoding"]["y"]["axis"]["tickCount"] == 2  # no half positions
+    assert charts.lag(progress()).to_dict()["layer"][0]["encoding"]["y"]["scale"]["domain"][0] == 0

@@ -16,7 +16,8 @@ ANSWERS = {
         wrong={
             'answer = store.replay(balance, as_of="2026-01-05T13:30:00Z")': "we asked for Ada alone",
             'answer = store.replay(balance, key="account-1", as_of="2026-01-05T12:30:00Z")': "before she went shopping",
-            'answer = store.replay(balance, key="account-1")': "replay as of 2026-01-05T13:30:00Z",
+            'answer = store.replay(balance, key="account-1")': "what she has now",
+            'answer = store.replay(balance, key="account-2", as_of="2026-01-05T13:30:00Z")': "look up account-1",
         },
     ),
     "exercise-moves": Answers(

@@ -32,7 +32,7 @@ ANSWERS = {
             _WAITING.format(key="") + _DOWN.format(types=_ALL): "needs key=None",
             _WAITING.format(key=", key=None"): "completed ones no longer wait",
             _WAITING.format(key=", key=None") + _DOWN.format(types="TransferCompleted"): "refused transfer",
-            _WAITING.format(key=", key=None") + _DOWN.format(types="MoneyWithdrawn, TransferCompleted"): "not at all",
+            _WAITING.format(key=", key=None") + _DOWN.format(types="MoneyWithdrawn, TransferCompleted"): "at all times",
         },
     ),
 }
