@@ -9,7 +9,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from eventsourcing_kit import fingerprint, schema
 from eventsourcing_kit.append import Receipt, counted
 from eventsourcing_kit.batch import Batch, Submission
 from eventsourcing_kit.command_context import within
@@ -18,7 +17,7 @@ from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.projection import GONE
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import Fact, Tally, apply, fold
-from eventsourcing_kit.snapshots import Base, Snapshots, version_at
+from eventsourcing_kit.snapshots import Base, Basis, Snapshots, version_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,18 +79,6 @@ class Handled:
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
-
-
-class Basis:
-    """The code and the event classes by which states were folded."""
-
-    def __init__(self, decider: Decider) -> None:
-        self._generation = schema.generation()
-        _, self._walk = fingerprint.of(decider.evolve, decider.initial)
-
-    def still_holds(self) -> bool:
-        """Whether a state folded then would be the same today."""
-        return self._generation == schema.generation() and self._walk.still_holds()
 
 
 class Handling:
@@ -158,7 +145,7 @@ class Handling:
         with self._lock:
             basis = self._bases.get(decider)
             if basis is None or not basis.still_holds():
-                basis = self._bases[decider] = Basis(decider)
+                basis = self._bases[decider] = Basis(decider.projection)
             return basis
 
     def _current(self, decider: Decider, stream: str, basis: Basis) -> Seen:

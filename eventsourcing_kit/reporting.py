@@ -15,11 +15,11 @@ import pandas as pd
 
 from eventsourcing_kit import frames, table_lag
 from eventsourcing_kit import table_catalogue as catalogue
+from eventsourcing_kit.decider import projection_of
 from eventsourcing_kit.duck import Duck, checked_path
 from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
 from eventsourcing_kit.events_table import EVENTS
 from eventsourcing_kit.progress import bar
-from eventsourcing_kit.projection import Projection
 from eventsourcing_kit.reported_table import ReportedTable, advance, named
 from eventsourcing_kit.store import EventStore
 from eventsourcing_kit.table_fold import mark_of
@@ -30,8 +30,10 @@ from eventsourcing_kit.table_release import EventsSource, Kept, StateSource
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from eventsourcing_kit.decider import Decider
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.moment import Moment
+    from eventsourcing_kit.projection import Projection
     from eventsourcing_kit.table_release import Release, Source
 
 _NAME_CHARACTERS = 120
@@ -92,8 +94,8 @@ class ReportingDatabase:
 
     # -- tables ------------------------------------------------------------------------------------------------------
 
-    def add(self, projection: Projection, *, table: str | None = None, temporal: bool = False) -> None:
-        """Make a projection a table, named as the projection or `table`: a row a key.
+    def add(self, projection: Projection | Decider, *, table: str | None = None, temporal: bool = False) -> None:
+        """Make a projection, or a decider's `evolve`, a table, named as it is or `table`: a row a key.
 
         The columns are `key` and the state's fields, typed by its model's annotations or by the values that come; a
         state that is no model, dataclass or dict stands in the column `state`. What is nested is JSON. A table that is
@@ -104,11 +106,11 @@ class ReportingDatabase:
         `position_to` at which positions it held (from inclusive, to exclusive; NULL = still). As of a time t that is
         `WHERE valid_from <= t AND (valid_to IS NULL OR valid_to > t)`, which equals `store.replay(as_of=t)`.
 
-        Where the projection has changed since the table was built, the table stays as it is, is called stale in `lag`,
-        and waits for `rebuild`. Raises `InputError` for a name that is no identifier or is taken.
+        Where the projection has changed since the table was built, or how its events are read (a class, an upcaster,
+        what the store skips), the table stays as it is, is called stale in `lag`, and waits for `rebuild`. Raises
+        `InputError` for a name that is no identifier or is taken.
         """
-        if not isinstance(projection, Projection):
-            raise InputError(f"{projection!r} is no projection; make one with ek.Projection(name, initial=…)")
+        projection = projection_of(projection)
         name = _checked_name(table, projection)
         with self._lock:
             self._check_open()
@@ -294,8 +296,9 @@ class ReportingDatabase:
         `rebuild`); failed (`error` says why: call `update` to try again); or not added, for a table that the file holds
         and that no projection goes on with.
         """
-        head = self._log_of(store).head.last
-        tables = {table.name: (table.position, table.state(head), table.trouble()) for table in self._all()}
+        log = self._log_of(store)
+        head = log.head.last
+        tables = {table.name: (table.position, table.state(log), table.trouble(log)) for table in self._all()}
         with self._lock:
             for name, kept in catalogue.tables(self._duck).items():
                 tables.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
@@ -324,9 +327,9 @@ class ReportingDatabase:
             while laggards := [table for table in self._all() if table.position < wanted]:
                 self._check_open()
                 left = _LOOK_SECONDS if deadline is None else min(deadline - time.monotonic(), _LOOK_SECONDS)
-                in_vain = [one for one in laggards if one.trouble() is not None and not one.is_rebuilding]
+                in_vain = [one for one in laggards if one.trouble(log) is not None and not one.is_rebuilding]
                 if left <= 0 or in_vain:
-                    raise table_lag.waited_in_vain(wanted, in_vain or laggards, is_idle=self._is_idle)
+                    raise table_lag.waited_in_vain(log, wanted, in_vain or laggards, is_idle=self._is_idle)
                 self._moved.wait(left)
 
     # -- the store ---------------------------------------------------------------------------------------------------

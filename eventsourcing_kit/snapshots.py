@@ -55,22 +55,58 @@ class Code(NamedTuple):
 
 def code_of(projection: Projection) -> Code:
     """The fingerprint of a projection's handlers, keys and first state."""
+    text, walk = fingerprint.of(*_parts(projection))
+    return Code(text, walk.classes)
+
+
+def _parts(projection: Projection) -> list[Any]:
+    """What a projection does."""
     parts: list[Any] = [_FORMAT, projection.key, projection.initial]
     if projection.types is None:
         parts += [(one.function, one.key) for one in projection.every_handler]
     for name in sorted(projection.types or ()):
         parts += [name, *((one.function, one.takes_record, one.key) for one in projection.handlers[name])]
-    text, walk = fingerprint.of(*parts)
-    return Code(text, walk.classes)
+    return parts
 
 
-def reading_of(name: str) -> str | None:
+def reading_of(name: str, *, strict: bool = True) -> str | None:
     """The fingerprint of how stored events of a type are read today; None where there is none."""
     name = renames.current(name)
     kind = schema.registered(name)
     links = [(version, link.function) for version, link in sorted(upcasters.of(name).items())]
-    text, _ = fingerprint.of(name, renames.former(name), links, *([] if kind is None else [kind.cls, kind.version]))
+    known = [] if kind is None else [kind.cls, kind.version]
+    text, _ = fingerprint.of(name, renames.former(name), links, *known, strict=strict)
     return text
+
+
+class Basis:
+    """The code and the event classes by which states are folded, for as long as they are the same objects.
+
+    What has no fingerprint counts by its type: such a fold has no snapshots, but its changes can be noticed.
+    """
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection, self._generation = projection, schema.generation()
+        self._shape = self._shape_now()
+        text, self._walk = fingerprint.of(*_parts(projection), strict=False)
+        self.text = text or "too deep to follow"
+        self._readings: dict[str, str | None] = {}
+
+    def _shape_now(self) -> Any:
+        """What may be set or added to a projection after it was made."""
+        own = self._projection
+        return own.key, own.initial, {name: list(handlers) for name, handlers in own.handlers.items()}
+
+    def still_holds(self) -> bool:
+        """Whether a state folded then would be the same today."""
+        same = self._generation == schema.generation() and self._walk.still_holds()
+        return same and self._shape == self._shape_now()
+
+    def reading(self, name: str) -> str | None:
+        """How stored events of a type are read."""
+        if name not in self._readings:
+            self._readings[name] = reading_of(name, strict=False)
+        return self._readings[name]
 
 
 def version_at(log: Log, stream: str, upto: int) -> int:

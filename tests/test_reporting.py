@@ -738,6 +738,93 @@ def test_a_helper_that_changes_makes_a_projection_stale(db: ek.ReportingDatabase
     assert lag_of(db, bank, "balance")["state"] == "stale"
 
 
+def test_a_deciders_evolve_is_a_table(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
+    """It goes on, is stale where its code or an event's reading changes, and not where a type it never met does."""
+
+    def account(factor: int) -> ek.Decider:
+        def evolve(state: int, event: Any) -> int:
+            return state + factor * getattr(event, "amount", 0)
+
+        return ek.Decider(decide=lambda command, state: Deposited(amount=command), evolve=evolve, initial=lambda: 0)
+
+    db.add(account(1), table="account")
+    db.update(bank)
+    assert states(db, "account") == {"account-1": 70, "account-2": 7} == bank.replay(account(1))
+    bank.handle(account(1), "account-2", 5)
+    db.add(account(1), table="account")
+    type(ek.Event)("Reported.NeverMet", (ek.Event,), {"__annotations__": {}})
+    assert db.update(bank).set_index("table").loc["account", "state"] == "current"
+    assert states(db, "account") == {"account-1": 70, "account-2": 12}
+    db.add(account(2), table="account")
+    assert lag_of(db, bank, "account")["state"] == "stale"
+    db.rebuild("account", bank)
+    assert states(db, "account") == {"account-1": 140, "account-2": 24}
+
+
+def test_an_upcaster_of_an_event_that_was_met_makes_a_deciders_table_stale(
+    db: ek.ReportingDatabase, store: ek.EventStore
+) -> None:
+    store.append("a", ek.NewEvent(type="Reported.Fee", data={"cents": 5}))
+    total = ek.Decider(decide=lambda c, s: None, evolve=lambda s, e: s + e["cents"], initial=lambda: 0, name="total")
+    db.add(total)
+    db.update(store)
+    type(ek.Event)("Reported.Fee", (ek.Event,), {"__annotations__": {"cents": int}}, version=2)
+    ek.upcast("Reported.Fee", from_version=1)(lambda data: data)
+    assert lag_of(db, store, "total")["state"] == "stale"
+
+
+def test_a_store_that_skips_other_events_makes_a_table_stale(folder: Path, tmp_path: Path) -> None:
+    """Rows are found by the order in which their keys came, so with other events they would be others' rows."""
+    with ek.EventStore(folder, unknown="skip") as store, ek.ReportingDatabase(tmp_path / "bank.duckdb") as db:
+        store.append("first", ek.NewEvent(type="Reported.Unknown"))
+        store.append("account-1", Deposited(amount=1))
+        db.add(with_unknown())
+        db.update(store)
+        assert states(db, "counted") == {"account-1": 1}
+    with ek.EventStore(folder) as store, ek.ReportingDatabase(tmp_path / "bank.duckdb") as db:
+        db.add(with_unknown())
+        store.append("first", ek.NewEvent(type="Reported.Unknown"))
+        assert db.update(store).set_index("table").loc["counted", "state"] == "stale"
+        assert states(db, "counted") == {"account-1": 1}
+        db.rebuild("counted", store)
+        assert states(db, "counted") == {"first": 2, "account-1": 1} == store.replay(with_unknown())
+
+
+def with_unknown() -> ek.Projection:
+    made = ek.Projection("counted", initial=lambda: 0)
+    made.on(Deposited, "Reported.Unknown")(lambda state, event: state + 1)
+    return made
+
+
+def test_a_handler_that_reaches_what_has_no_fingerprint_is_watched_all_the_same(
+    db: ek.ReportingDatabase, bank: ek.EventStore
+) -> None:
+    """A lock, a logger or a list of what was seen is no reason to be stale, nor to miss a change elsewhere."""
+    seen: list[int] = []
+
+    def guarded(factor: int) -> ek.Projection:
+        lock, made = threading.Lock(), ek.Projection("balance", initial=lambda: 0)
+
+        @made.on(Deposited)
+        def deposited(state: int, event: Deposited) -> int:
+            with lock:
+                seen.append(event.amount)
+            return state + factor * event.amount
+
+        return made
+
+    db.add(guarded(1))
+    db.update(bank)
+    bank.append("account-2", Deposited(amount=3))
+    assert db.update(bank).set_index("table").loc["balance", "state"] == "current"
+    assert seen == [100, 7, -30, 3]
+    seen.clear()
+    db.add(guarded(1))
+    assert lag_of(db, bank, "balance")["state"] == "current"
+    db.add(guarded(2))
+    assert lag_of(db, bank, "balance")["state"] == "stale"
+
+
 def test_a_table_becomes_temporal_by_a_rebuild(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
     db.add(balances())
     db.update(bank)

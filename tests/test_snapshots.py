@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,23 @@ def test_what_commands_keep_follows_the_code_too(paid: ek.EventStore, monkeypatc
     monkeypatch.setattr(decider, "decide", lambda command, state: kept.append(state))
     paid.handle(decider, "account-1", None)
     assert (saw, kept) == ([31], [310])
+
+
+def test_what_commands_keep_follows_code_behind_a_lock(paid: ek.EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no fingerprint hides nothing that is reached after it."""
+    lock = threading.Lock()
+
+    def evolve(state: int, event: Paid) -> int:
+        with lock:
+            return state + rate() * event.amount
+
+    decider = ek.Decider(decide=lambda command, state: Paid(amount=1), evolve=evolve, initial=lambda: 0)
+    paid.handle(decider, "account-1", None)
+    monkeypatch.setitem(globals(), "rate", lambda: 10)
+    kept: list[int] = []
+    monkeypatch.setattr(decider, "decide", lambda command, state: kept.append(state))
+    paid.handle(decider, "account-1", None)
+    assert kept == [310]
 
 
 def test_another_initial_key_or_set_of_handlers_is_another_fold(paid: ek.EventStore) -> None:
