@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.table_release import Release, Source
 
-STALE_CURE = (
-    "its projection has changed since it was built, or how its events are read; db.rebuild({!r}, store) builds it again"
-)
+STALE_CURE = "its projection has changed since it was built; db.rebuild({!r}, store) builds it again"
 
 
 class ReportedTable:

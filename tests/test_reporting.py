@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from time import sleep
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -970,11 +971,11 @@ def test_a_reader_of_a_folder_can_be_followed(folder: Path, db: ek.ReportingData
         db.add(balances())
         db.follow(reader)
         position = writer.append("a-1", Deposited(amount=5)).position
-        with pytest.raises(ek.MomentError):
-            db.wait_until(reader, position + 5)
+        with pytest.raises(ek.LaggardError):
+            db.wait_until(reader, position + 5, timeout=0)
         db.wait_until(reader, timeout=WAIT)
         assert states(db) in ({}, {"a-1": 5})
-        db.wait_until(writer, position, timeout=WAIT)
+        db.wait_until(reader, position, timeout=WAIT)  # the reader itself may not have seen it yet
         assert states(db) == {"a-1": 5}
 
 
@@ -994,6 +995,55 @@ def test_waiting_names_the_laggard(db: ek.ReportingDatabase, bank: ek.EventStore
     with pytest.raises(ek.LaggardError, match=r"'fragile' is at 0, 6 behind .*unlucky") as caught:
         db.wait_until(bank, timeout=WAIT)
     assert isinstance(caught.value.__cause__, ek.ProjectionError)
+
+
+def test_a_receipt_or_a_position_ahead_of_the_log_is_waited_for(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
+    db.add(balances())
+    receipt = bank.append("account-1", Deposited(amount=1))
+    with pytest.raises(ek.LaggardError, match=r"'balance' is at 0, 9 behind; the log itself is known up to 6; nothing"):
+        db.wait_until(bank, 9, timeout=0)
+    with db.follow(bank):
+        db.wait_until(bank, receipt, timeout=WAIT)
+        assert states(db)["account-1"] == 71
+        later = threading.Timer(0.1, lambda: bank.append("account-1", Deposited(amount=1)))
+        later.start()
+        db.wait_until(bank, 7, timeout=WAIT)
+        later.join()
+        assert states(db)["account-1"] == 72
+    for wrong, told in (({"timeout": "soon"}, "timeout is 'soon'"), ({"position": -1}, "-1 is no position")):
+        with pytest.raises(ek.InputError, match=told):
+            db.wait_until(bank, **wrong)
+
+
+def test_a_follower_outlasts_a_storage_that_does_not_answer(
+    db: ek.ReportingDatabase, bank: ek.EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.add(balances())
+    with db.follow(bank) as follower:
+        db.wait_until(bank, timeout=WAIT)
+        with monkeypatch.context() as silent:
+            answer = bank._log.refresh
+
+            def refresh() -> None:
+                if threading.current_thread().name == "eventsourcing-kit-reporting":
+                    raise ek.StorageError("the storage does not answer")
+                answer()
+
+            silent.setattr(bank._log, "refresh", refresh)
+            while follower.error is None:
+                sleep(0.01)
+            bank.append("account-1", Deposited(amount=1))
+            with pytest.raises(ek.LaggardError, match=r"following failed \(StorageError: the storage does not answer"):
+                db.wait_until(bank, timeout=0.5)
+            assert "does not answer" in repr(follower)
+        db.wait_until(bank, timeout=WAIT)
+        while follower.error is not None:
+            sleep(0.01)
+        monkeypatch.setattr(bank._log, "refresh", lambda: 1 / 0)
+        follower._thread.join(WAIT)  # type: ignore[union-attr]
+        assert not follower.runs
+        assert "stopped (ZeroDivisionError" in repr(follower)
+        monkeypatch.undo()
 
 
 def test_following_ends_with_the_store_and_with_the_database(bank: ek.EventStore, tmp_path: Path) -> None:
