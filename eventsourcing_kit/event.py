@@ -198,6 +198,8 @@ def type_names(types: Types) -> list[str]:
 
 def stored_names(types: Types) -> list[str]:
     """The names by which classes store their events, and names as they are."""
+    if not isinstance(types, (str, type)) and not hasattr(types, "__iter__"):
+        return [_type_name(types)]  # which says what to give
     several = [types] if isinstance(types, (str, type)) else list(types)
     return [_type_name(one) for one in several]
 

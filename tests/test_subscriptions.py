@@ -747,6 +747,7 @@ async def a_coroutine(event: ek.RecordedEvent) -> None: ...
         (lambda store: store.subscribe(print, name=""), "a subscription is named by text"),
         (lambda store: store.subscribe(print, after=5), "no position 5"),
         (lambda store: store.subscribe(print, types=[int]), "is no event type"),
+        (lambda store: store.subscribe(print, types=5), "5 is no event type"),
         (lambda store: store.subscribe(print, on_error="retry"), "on_error is 'retry'"),
         (lambda store: ek.Park(retries=-1), "retries is -1"),
         (lambda store: ek.Park(pause=float("nan")), "pause is nan"),
