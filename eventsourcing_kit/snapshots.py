@@ -8,6 +8,7 @@ was folded, and with which classes: where one of them has changed since, it is p
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,7 @@ from eventsourcing_kit.errors import EventSourcingError, InputError
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import EVERY, Tally, fold, fold_facts, versioned_facts
 from eventsourcing_kit.state_json import NotKeptError
+from eventsourcing_kit.unknown import Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -157,7 +159,7 @@ class Snapshots:
 
     def _scope(self, projection: Projection, selection: Selection) -> str | None:
         """What a snapshot for this fold is of; None where there is none."""
-        skips = getattr(getattr(self._log, "policies", None), "skips", False)  # what is skipped leaves no trace
+        skips = self._log.policies.skips  # what is skipped leaves no trace
         if projection.snapshots is None or selection.category is not None or skips:
             return None
         return WHOLE if selection.stream is None else selection.stream
@@ -198,7 +200,12 @@ class Snapshots:
         """Whether a snapshot is of this store, and its events would be read today as they were then."""
         types: dict[str, str | None] = body["types"]
         same = all(text is not None and reading_of(name) == text for name, text in types.items())
-        return same and body["store"] == str(self._log.store_id)
+        return same and body["store"] == str(self._log.store_id) and self._would_not_fail(body.get("policies", {}))
+
+    def _would_not_fail(self, policies: dict[str, Any]) -> bool:
+        """Whether the events that were folded under some policies are none at which those of today fail."""
+        then, today = (dataclasses.asdict(one) for one in (Policies(**policies), self._log.policies))
+        return all(then[name] in (policy, "fail") for name, policy in today.items())
 
     # -- taken -------------------------------------------------------------------------------------------------------
 
@@ -290,6 +297,8 @@ class Snapshots:
             "types": types,
             "states": states,
         }
+        if self._log.policies != Policies():
+            body["policies"] = dataclasses.asdict(self._log.policies)
         return keys.note(KIND, _name(code, scope), base.position), to_json(body)
 
     def _store(self, rows: list[tuple[bytes, bytes]]) -> None:

@@ -244,6 +244,24 @@ def test_a_reader_uses_them_and_never_writes_any(folder: Path) -> None:
             reader.take_snapshots(kept)
 
 
+def test_a_stricter_store_takes_none_over_events_at_which_it_fails(folder: Path) -> None:
+    """A snapshot would hide what `unknown="fail"` is to tell; the other way round none fails."""
+    loose = ek.Projection("loose", initial=lambda: 0, snapshots=2)
+    loose.on("Snap.Loose")(lambda state, event: state + 1)
+    with ek.EventStore(folder) as store:
+        store.append("a", [ek.NewEvent(type="Snap.Loose")] * 5)
+        assert store.replay(loose) == {"a": 5}
+        assert folds(store, loose) == 0
+    with ek.EventStore(folder, unknown="fail") as store:
+        with pytest.raises(ek.SchemaError, match=r"position 1 .*unknown='fail'"):
+            store.replay(loose)
+        store.append("b", [Paid(amount=1)] * 3)
+        store.replay(balance(snapshots=2), key="b")
+    with ek.EventStore(folder) as store:
+        assert folds(store, loose) == 0
+        assert folds(store, balance(snapshots=2), key="b") == 0
+
+
 def test_they_survive_the_process_that_took_them(folder: Path) -> None:
     with ek.EventStore(folder) as store:
         store.append("account-1", [Paid(amount=1)] * 12)
