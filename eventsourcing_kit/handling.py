@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from functools import cached_property
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.decider import Decider
-    from eventsourcing_kit.event import RecordedEvent
+    from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
     from eventsourcing_kit.log import Log
 
     StateAt = Callable[[str, int], Any]
@@ -107,13 +108,14 @@ class Handling:
         seen = self._current(decider, stream, basis)
         for attempt in range(1, retries + 2):
             self._keep(decider, stream, basis, seen)
-            events = decider.events_for(command, seen.state)
+            events, is_intact = self._decided(decider, stream, command, seen.state)
             if not events:
                 return self._handled(decider, stream, seen, attempt, None)
             batch = Batch(stream, drafts(stream, events, within(metadata)), seen.version)
             data = [as_read(draft, event) for draft, event in zip(batch.drafts, events, strict=True)]
-            after = _evolved(decider, seen.state, batch, data)
-            suspect = after is seen.state  # perhaps changed in place, by an evolve that is not pure
+            before = seen.state if is_intact else self._load(decider, stream, NOTHING).state
+            after = _evolved(decider, before, batch, data)
+            suspect = not is_intact or after is before  # perhaps changed in place, by an evolve that is not pure
             if suspect:
                 self._forget(decider, stream)
             try:
@@ -132,6 +134,21 @@ class Handling:
                 self._snapshots.after_command(decider.projection, stream, seen.version, base, data)
             return self._handled(decider, stream, seen, attempt, Receipt(self._log, stream, stored))
         raise AssertionError("the last attempt returns or raises")
+
+    def _decided(self, decider: Decider, stream: str, command: Any, state: Any) -> tuple[list[Event | NewEvent], bool]:
+        """What `decide` returns, and whether it left the state as it was; else the state is not kept.
+
+        No decider should change it. But what it changes must not stay for the next command, least of all where this one
+        is rejected.
+        """
+        before, is_intact = _contents(state), False
+        try:
+            events = decider.events_for(command, state)
+        finally:
+            is_intact = _is_as_before(before, state)
+            if not is_intact:
+                self._forget(decider, stream)
+        return events, is_intact
 
     def _handled(self, decider: Decider, stream: str, seen: Seen, attempt: int, receipt: Receipt | None) -> Handled:
         def state(of: str, upto: int) -> Any:
@@ -183,6 +200,25 @@ class Handling:
     def _forget(self, decider: Decider, stream: str) -> None:
         with self._lock:
             self._kept.pop((decider, stream), None)
+
+
+def _contents(state: Any) -> Any:
+    """What a state holds, where it is something that can be changed: copied, but not what it holds in turn."""
+    if isinstance(state, (dict, list, set)):
+        return copy.copy(state)
+    held = getattr(state, "__dict__", None)
+    return dict(held) if isinstance(held, dict) else None
+
+
+def _is_as_before(before: Any, state: Any) -> bool:
+    """Whether a state still holds what it held; attributes may have been added (a cached property is one)."""
+    now = _contents(state)
+    if isinstance(now, dict) and not isinstance(state, dict):
+        now = {name: now[name] for name in before if name in now}
+    try:
+        return bool(before == now)
+    except Exception:  # arrays have no plain equality; but what is the same object still is not compared
+        return False
 
 
 def check_retries(retries: object) -> int:
