@@ -394,8 +394,10 @@ class EventStore:
 
         Columns: type and schema_version as stored; read_as and class_version, the type's name and version today; the
         number of events, and how many of them are ok as they are, upcast, left raw (dicts) or skipped by the store's
-        policy, or would_fail; position and message of the first that would. Nothing is changed. `progress` shows a bar;
-        by default for long logs at a terminal or in a notebook, and never in a test.
+        policy, or would_fail; position and message of the first that would; dropped, the fields for which the class
+        has no place, so that nobody reads them any more. Nothing is changed.
+
+        `progress` shows a bar; by default for long logs at a terminal or in a notebook, and never in a test.
         """
         from eventsourcing_kit import schema_frames
 

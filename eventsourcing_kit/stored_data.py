@@ -137,6 +137,19 @@ def misfits(
         return [i for i, row in enumerate(rows) if not _is_readable(kind, version, row)]
 
 
+def dropped(
+    type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
+) -> set[str]:
+    """The fields of stored events, all of them readable, that their class has no place for."""
+    kind = reader(type_, version)
+    if kind is None or kind.taken is None or not positions:
+        return set()
+    if not is_upcast(kind, version):
+        return set(fields) - kind.taken
+    rows = upcasters.apply(_links(kind, version, positions[0]), _rows(fields, columns, len(positions)), positions)
+    return {name for row in rows for name in row} - kind.taken
+
+
 def _is_readable(kind: Schema, version: int, row: Row) -> bool:
     try:
         _objects(kind, version, [row], [0])
