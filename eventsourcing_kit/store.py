@@ -559,7 +559,8 @@ class EventStore:
         `ek.STOP` (the default) ends there, and the failed event comes first when it is subscribed again;
         `ek.Park(retries=3)` tries again, then sets the event aside and goes on; `ek.SKIP` sets it aside at once. Later
         events of the same stream don't wait for one that is set aside. `store.parked()` shows those and
-        `retry_parked()` tries them again. An event that doesn't fit its class counts as one on which the handler fails.
+        `retry_parked()` tries them again, `drop_parked()` gives them up. An event that doesn't fit its class counts as
+        one on which the handler fails.
 
         The handler may append to this store. A store that was superseded by another writer ends its subscriptions; one
         with `read_only=True` looks for new events twenty times a second, and takes subscriptions without a name.
