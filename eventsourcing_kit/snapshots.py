@@ -305,6 +305,31 @@ class Snapshots:
         if rows and self._note is not None:
             self._note([(key, value) for key, value in rows])
 
+    # -- removed -----------------------------------------------------------------------------------------------------
+
+    def is_current(self, name: str, text: str, body: dict[str, Any]) -> bool | None:
+        """Whether replays would use a snapshot; None for a projection that was not met yet."""
+        return (self.met[name] == text and self.is_readable(body)) if name in self.met else None
+
+    def drop(self, names: Iterable[str], abandoned: Iterable[str]) -> int:
+        """Remove snapshots of some names that replays would not use, and all of abandoned names; return how many."""
+        outdated, gone = set(names), set(abandoned)
+        kept, rows = set[str](), list[tuple[bytes, bytes | None]]()
+        for note, position, value in self._log.notes(KIND):
+            text, _ = name_of(note)
+            body = from_json(value)
+            name = body["name"]
+            kept.add(name)
+            if name in gone or (name in outdated and self.is_current(name, text, body) is False):
+                rows.append((keys.note(KIND, note, position), None))
+        unknown = sorted(gone - kept)
+        if unknown:
+            raise InputError(f"there is no snapshot named {unknown[0]!r}; there are those of: {sorted(kept)}")
+        for at in range(0, len(rows), _NOTES_A_WRITE):
+            if self._note is not None:
+                self._note(rows[at : at + _NOTES_A_WRITE])
+        return len(rows)
+
 
 def _name(code: Code, scope: str) -> str:
     return json.dumps([code.text, scope], ensure_ascii=False)

@@ -500,6 +500,21 @@ class EventStore:
         self._log.refresh()
         return snapshot_frames.snapshots(self._log, self._snapshots, [projection_of(one) for one in projections])
 
+    def drop_snapshots(self, *projections: Projection | Decider | str) -> int:
+        """Remove snapshots that no replay uses any more, those of older code and event classes; return how many.
+
+        Of the projections and deciders given, by default of all that this handle has met: those that `snapshots()`
+        calls not current. A name as text stands for code that is no more: all its snapshots go. What is wanted after
+        all, `take_snapshots` takes anew.
+        """
+        self._writing()
+        self._log.refresh()
+        abandoned = [one for one in projections if isinstance(one, str)]
+        given = [projection_of(one) for one in projections if not isinstance(one, str)]
+        for one in given:
+            self._snapshots.code(one)
+        return self._snapshots.drop([one.name for one in given] if projections else self._snapshots.met, abandoned)
+
     def folded(self, projection: Projection | Decider, *, key: Any = EVERY) -> pd.DataFrame:
         """What snapshots save: how many events a replay as of each of up to 200 positions folds, with and without.
 

@@ -368,6 +368,31 @@ def test_a_class_of_an_event_that_was_folded_counts_and_no_other(paid: ek.EventS
     assert folds(paid, balance(snapshots=5), key="account-1") == 1, "the one before it is still good"
 
 
+def test_those_of_older_code_can_be_removed(folder: Path) -> None:
+    """By default of what was met; by its name also what no code is there for any more."""
+    with ek.EventStore(folder) as store:
+        store.append("account-1", [Paid(amount=1)] * 6)
+        store.append("account-2", [Paid(amount=1)] * 6)
+        for one in (account(1, snapshots=3), account(2, snapshots=3), whole(snapshots=3)):
+            store.take_snapshots(one)
+        before = len(rows(store))
+    with ek.EventStore(folder) as store:
+        assert store.drop_snapshots() == 0
+        assert store.drop_snapshots(account(2, snapshots=3)) == 5
+        assert store.drop_snapshots(account(2, snapshots=3)) == 0
+        assert {row[3] for row in rows(store) if row[0] == "acc"} == {True}
+        assert taken(store, account(2, snapshots=3))
+        with pytest.raises(ek.InputError, match=r"no snapshot named 'hole'; there are those of: \['acc', 'whole'\]"):
+            store.drop_snapshots("hole", account(1))
+        assert store.drop_snapshots("whole") == before - 10
+        assert {row[0] for row in rows(store)} == {"acc"}
+        store.replay(account(3, snapshots=100))
+        assert store.drop_snapshots() == 5
+        assert rows(store) == []
+    with ek.EventStore(folder, read_only=True) as reader, pytest.raises(ek.ReadOnlyError):
+        reader.drop_snapshots()
+
+
 def test_code_without_a_fingerprint_uses_none(paid: ek.EventStore) -> None:
     """And the frame says so once."""
     lock = __import__("threading").Lock()
