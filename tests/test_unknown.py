@@ -109,6 +109,23 @@ def test_skip_leaves_them_out_and_counts_them() -> None:
     assert (history.at(6), history.skipped) == ({"a-1": 6, "b-1": 4}, {"Newer": 1})
 
 
+def test_what_was_skipped_is_known_after_a_whole_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second pass, unless a class was defined since, which skips others."""
+    store = mixed(unknown="skip", newer="skip")
+    passes: list[int] = []
+    commits = store._log.commits
+    monkeypatch.setattr(store._log, "commits", lambda *given, **how: passes.append(1) or commits(*given, **how))
+    read = store.read()
+    next(iter(read))
+    assert (read.skipped, len(passes)) == ({"Unclassed": 1, "Newer": 1}, 2)
+    assert (read.skipped, len(passes)) == ({"Unclassed": 1, "Newer": 1}, 2)
+    whole = store.read()
+    assert (len(list(whole)), whole.skipped, len(passes)) == (4, {"Unclassed": 1, "Newer": 1}, 3)
+    assert (store.read().df().attrs["skipped"], len(passes)) == ({"Unclassed": 1, "Newer": 1}, 4)
+    version_of("Newer", 2, m=int)
+    assert (whole.skipped, len(passes)) == ({"Unclassed": 1}, 5)
+
+
 def test_fail_names_the_event_and_the_cure() -> None:
     """Only where such an event is asked for."""
     store = mixed(unknown="fail")
