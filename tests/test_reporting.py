@@ -575,6 +575,16 @@ def test_a_cell_that_is_run_again_replaces_the_database(bank: ek.EventStore, tmp
         older.sql("SELECT 1")
 
 
+def test_a_file_is_the_same_by_whatever_path(bank: ek.EventStore, tmp_path: Path) -> None:
+    """Two that write one file would drop each other's tables."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    older = ek.ReportingDatabase(tmp_path / "data" / "x.duckdb")
+    with ek.ReportingDatabase(tmp_path / "link" / "x.duckdb") as db:
+        db.update(bank)
+        assert "closed" in repr(older)
+
+
 def test_another_stores_events_are_refused(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
     db.add(balances())
     with ek.EventStore() as other:
@@ -620,6 +630,8 @@ def test_files_that_are_no_database_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("not a database " * 1000)
     with pytest.raises(ek.StorageError, match="cannot be opened as a reporting database"):
         ek.ReportingDatabase(tmp_path / "x.txt")
+    with pytest.raises(ek.StorageError, match=r"the folder of .* cannot be made"):
+        ek.ReportingDatabase(tmp_path / "x.txt" / "y.duckdb")
     with pytest.raises(ek.InputError, match="is a folder"):
         ek.ReportingDatabase(tmp_path)
     with pytest.raises(ek.InputError, match="is no file"):
