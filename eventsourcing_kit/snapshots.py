@@ -17,7 +17,7 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit import fingerprint, keys, renames, schema, state_json, upcasters
-from eventsourcing_kit.errors import EventSourcingError, InputError
+from eventsourcing_kit.errors import EventSourcingError, InputError, ProjectionError
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import EVERY, Tally, fold, fold_facts, versioned_facts
 from eventsourcing_kit.state_json import NotKeptError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.replay import Fact
 
     Note = Callable[[list[tuple[bytes, bytes | None]]], None]
 
@@ -269,7 +270,8 @@ class Snapshots:
             seen.add(fact.type)
             if callable(policy):
                 state = states.get(_key_of(projection, fact.stream), projection.initial())
-                due = policy(state if projection.is_by_stream or projection.is_single else states, fact.data)
+                judged = state if projection.is_by_stream or projection.is_single else states
+                due = _is_due(projection, policy, judged, fact)
             else:
                 due = policy is not None and counts[scope] % policy == 0
             if due:
@@ -329,6 +331,16 @@ class Snapshots:
             if self._note is not None:
                 self._note(rows[at : at + _NOTES_A_WRITE])
         return len(rows)
+
+
+def _is_due(projection: Projection, policy: Callable[[Any, Any], bool], state: Any, fact: Fact) -> bool:
+    try:
+        return bool(policy(state, fact.data))
+    except Exception as error:
+        raise ProjectionError(
+            f"the function of (state, event) that says when {projection.name!r} has snapshots failed at position "
+            f"{fact.position} on {fact.data!r}: {type(error).__name__}: {error}; the state was {state!r}"
+        ) from error
 
 
 def _name(code: Code, scope: str) -> str:

@@ -200,6 +200,12 @@ def test_a_predicate_that_fails_harms_no_command(store: ek.EventStore) -> None:
     assert "its policy failed: AttributeError" in store.snapshots()["remark"].iloc[0]
 
 
+def test_a_predicate_that_fails_where_snapshots_are_asked_for_is_named(paid: ek.EventStore) -> None:
+    told = r"says when 'acc' has snapshots failed at position 1 on Paid\(.*AttributeError: .*missing.*; the state was 0"
+    with pytest.raises(ek.ProjectionError, match=told):
+        paid.take_snapshots(account(snapshots=lambda state, event: event.missing))
+
+
 def test_a_long_replay_leaves_a_snapshot_from_which_the_next_goes_on(paid: ek.EventStore) -> None:
     """Of the stream where one is asked for, else of all keys; also as of the past."""
     kept = balance(snapshots=15)
