@@ -175,6 +175,9 @@ class ReportingDatabase:
         then readers see what was written, and every append waits for the tables. A table that fails stays where it
         is, harms neither appends nor other tables, is called failed in `lag`, and is tried again by `update`. Where the
         storage does not answer, the thread keeps the error, and looks again until it does.
+
+        The thread shares its process with the appends, and keeps up with some 50,000 events/s of them in batches of a
+        hundred, on two cores; `make bench` tells the rate of a machine, `lag` and `progress` that of a log.
         """
         log = self._log_of(store)
         self._stop()
