@@ -99,6 +99,8 @@ class ReportingDatabase:
     def add(self, projection: Projection | Decider, *, table: str | None = None, temporal: bool = False) -> None:
         """Make a projection, or a decider's `evolve`, a table, named as it is or `table`: a row a key.
 
+        A decider without a name of its own is named as its `decide` function, and a name has one table.
+
         The columns are `key` and the state's fields, typed by its model's annotations or by the values that come; a
         state that is no model, dataclass or dict stands in the column `state`. What is nested is JSON. A table that is
         there already goes on where it stood: after the database was opened, its states are folded once more from the

@@ -504,8 +504,9 @@ class EventStore:
         """Remove snapshots that no replay uses any more, those of older code and event classes; return how many.
 
         Of the projections and deciders given, by default of all that this handle has met: those that `snapshots()`
-        calls not current. A name as text stands for code that is no more: all its snapshots go. What is wanted after
-        all, `take_snapshots` takes anew.
+        calls not current. What has the same name is taken for the same thing, whose newest code counts; so give
+        deciders names. A name as text stands for code that is no more: all its snapshots go. What is wanted after all,
+        `take_snapshots` takes anew.
         """
         self._writing()
         self._log.refresh()
