@@ -111,8 +111,8 @@ class ReportingDatabase:
         `WHERE valid_from <= t AND (valid_to IS NULL OR valid_to > t)`, which equals `store.replay(as_of=t)`.
 
         Where the projection has changed since the table was built, or how its events are read (a class, an upcaster,
-        what the store skips), the table stays as it is, is called stale in `lag`, and waits for `rebuild`. Raises
-        `InputError` for a name that is no identifier or is taken.
+        what the store skips, the version of a library), the table stays as it is, is called stale in `lag`, and waits
+        for `rebuild`. Raises `InputError` for a name that is no identifier or is taken.
         """
         projection = projection_of(projection)
         name = _checked_name(table, projection)
