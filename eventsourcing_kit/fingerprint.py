@@ -179,6 +179,8 @@ class Walk:
         for name, attributes in _global_names(function.__code__).items():
             if name in function.__globals__:
                 self._global(function.__globals__, name, attributes)
+            else:  # one of Python's own, until a global of its name is defined
+                self.watched.append((function.__globals__, name, _MISSING))
 
     def _global(self, names: dict[str, Any], name: str, attributes: frozenset[str]) -> None:
         value = names[name]

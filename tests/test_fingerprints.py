@@ -186,3 +186,12 @@ def test_a_walk_notices_when_a_global_is_another_object() -> None:
     assert walk.still_holds()
     names["rate"] = 3
     assert not walk.still_holds()
+
+
+def test_a_walk_notices_when_a_global_hides_one_of_pythons_own() -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec("def fold(state, event): return max(state, event)", names)
+    _, walk = fingerprint.of(names["fold"])
+    assert walk.still_holds()
+    names["max"] = min
+    assert not walk.still_holds()
