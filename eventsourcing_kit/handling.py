@@ -170,8 +170,10 @@ class Handling:
         with self._lock:
             rests_on, kept = self._kept.get((decider, stream), (None, NOTHING))
         position, version = self._log.head.last, self._version(stream)
+        if rests_on is not basis and version == 0:
+            return Seen(decider.projection.first_state(), 0, position)
         if rests_on is not basis:
-            return Seen(decider.initial(), 0, position) if version == 0 else self._load(decider, stream, NOTHING)
+            return self._load(decider, stream, NOTHING)
         if kept.version == version:
             return kept._replace(position=max(position, kept.position))
         return self._load(decider, stream, kept)
@@ -188,7 +190,7 @@ class Handling:
             selection = Selection(0, upto, stream=stream, after_version=seen.version)
             states = fold(decider.projection, self._log, selection, states={stream: seen.state}, tally=tally)
             types = seen.types | tally.types
-        return Seen(states[stream] if stream in states else decider.initial(), version, upto, types)
+        return Seen(states[stream] if stream in states else decider.projection.first_state(), version, upto, types)
 
     def _keep(self, decider: Decider, stream: str, basis: Basis, seen: Seen) -> None:
         with self._lock:
@@ -231,7 +233,7 @@ def check_retries(retries: object) -> int:
 def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> Any:
     """The stream's state as of a position; the initial one where there is no such stream."""
     states = snapshots.fold(decider.projection, Selection(0, upto, stream=stream)).states
-    return states[stream] if stream in states else decider.initial()
+    return states[stream] if stream in states else decider.projection.first_state()
 
 
 def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any:
@@ -240,5 +242,5 @@ def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any
     for draft, one in zip(batch.drafts, data, strict=True):
         state = apply(handler, Fact(0, 0, draft.type, batch.stream, one, None), state)
         if state is GONE:
-            state = decider.initial()
+            state = decider.projection.first_state()
     return state

@@ -225,7 +225,7 @@ class Snapshots:
         if policy is None or self._note is None:
             return
         try:
-            due = any(policy(end.states.get(stream, projection.initial()), one) for one in data) if callable(
+            due = any(policy(end.states.get(stream, projection.first_state()), one) for one in data) if callable(
                 policy
             ) else end.version // policy > before // policy  # fmt: skip
         except Exception as error:  # the command is stored: a snapshot is not worth an error
@@ -269,7 +269,7 @@ class Snapshots:
             types.setdefault(scope, set()).add(fact.type)
             seen.add(fact.type)
             if callable(policy):
-                state = states.get(_key_of(projection, fact.stream), projection.initial())
+                state = states.get(_key_of(projection, fact.stream), projection.first_state())
                 judged = state if projection.is_by_stream or projection.is_single else states
                 due = _is_due(projection, policy, judged, fact)
             else:

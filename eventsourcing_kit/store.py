@@ -450,7 +450,7 @@ class EventStore:
         if key is EVERY and not projection.is_single:
             return states
         wanted = None if key is EVERY else key
-        return states[wanted] if wanted in states else projection.initial()
+        return states[wanted] if wanted in states else projection.first_state()
 
     def state(self, decider: Decider, stream: str, *, as_of: Moment | None = None) -> Any:
         """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream."""

@@ -188,7 +188,7 @@ class StateSource:
 
     def begin(self, number: int) -> StateRelease:
         """A new release, whose columns are judged by the initial state until there are others."""
-        columns = first_columns(self.projection.initial(), temporal=self._temporal)
+        columns = first_columns(self.projection.first_state(), temporal=self._temporal)
         return self._release(Kept(number, 0, "", "", self._temporal, columns.to_text()))
 
     def go_on(self, kept: Kept) -> StateRelease:

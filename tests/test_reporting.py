@@ -685,7 +685,7 @@ def test_an_initial_that_fails_is_named(db: ek.ReportingDatabase, bank: ek.Event
     made = ek.Projection("odd", initial=lambda: next(calls))
     made.on(Deposited)(lambda state, event: state)
     db.add(made)
-    with pytest.raises(ek.ProjectionError, match="table 'odd': StopIteration"):
+    with pytest.raises(ek.ProjectionError, match="table 'odd': initial of 'odd' failed: StopIteration"):
         db.update(bank)
 
 
