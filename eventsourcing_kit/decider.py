@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
+from pydantic import BaseModel
+
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.event import Event, NewEvent
 from eventsourcing_kit.projection import STREAM, Handler, Policy, Projection
@@ -57,7 +59,7 @@ class Decider:
             return []
         if isinstance(decided, (Event, NewEvent)):
             return [decided]
-        if isinstance(decided, (str, bytes, Mapping, type)) or not hasattr(decided, "__iter__"):
+        if isinstance(decided, (str, bytes, Mapping, type, BaseModel)) or not hasattr(decided, "__iter__"):
             raise InputError(f"{self._decide_name} returned {decided!r}; return an event, a list of events, or None")
         several = list(decided)
         for one in several:

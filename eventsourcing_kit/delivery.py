@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventsourcing_kit.errors import SchemaError, StoreClosedError
+from eventsourcing_kit.errors import InputError, SchemaError, StoreClosedError
 from eventsourcing_kit.parked import STOP, Park, Parked, parked
 from eventsourcing_kit.read import event_at, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from eventsourcing_kit.bell import Bell
     from eventsourcing_kit.event import RecordedEvent
@@ -150,10 +150,10 @@ class Delivery:
     def _set_aside(self, one: Parked) -> None:
         self.parked[one.position] = self.changed[one.position] = one
 
-    def retry(self) -> int:
-        """Call the handler once more with each event that was set aside; return how many are handled now."""
+    def retry(self, positions: Sequence[int]) -> int:
+        """Call the handler once more with events that were set aside, all or some; return how many are handled now."""
         handled, stopped = 0, self.stop.is_set()
-        for position, one in sorted(self.parked.items()):
+        for position, one in self._chosen(positions):
             if self.stop.is_set() and not stopped:
                 break
             try:
@@ -164,9 +164,27 @@ class Delivery:
                 self._set_aside(parked(one, error, one.attempts + 1, self._policy))
             else:
                 handled += 1
-                del self.parked[position]
-                self.changed[position] = None
+                self._forget(position)
         return handled
+
+    def drop(self, positions: Sequence[int]) -> int:
+        """Have events that were set aside, all or some, be so no more; return how many that were."""
+        chosen = self._chosen(positions)
+        for position, _ in chosen:
+            self._forget(position)
+        return len(chosen)
+
+    def _chosen(self, positions: Sequence[int]) -> list[tuple[int, Parked]]:
+        """What was set aside at these positions, at every one where none is given."""
+        wrong = sorted(set(positions) - self.parked.keys())
+        if wrong:
+            there = ", ".join(map(str, sorted(self.parked))) or "none"
+            raise InputError(f"no event is parked at position {wrong[0]}; those that are: {there}")
+        return [(position, self.parked[position]) for position in sorted(set(positions) or self.parked)]
+
+    def _forget(self, position: int) -> None:
+        del self.parked[position]
+        self.changed[position] = None
 
     # -- those who wait for a position -------------------------------------------------------------------------------
 

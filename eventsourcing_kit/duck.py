@@ -183,8 +183,11 @@ def checked_path(path: object) -> str | None:
         return None
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
         raise InputError(f"{path!r} is no file; give a path such as 'data/bank.duckdb', or nothing for memory")
-    found = os.path.abspath(os.path.expanduser(os.fspath(path)))
+    found = os.path.realpath(os.path.expanduser(os.fspath(path)))  # one name for a file that has several
     if os.path.isdir(found):
         raise InputError(f"{path!r} is a folder; a reporting database is one file, such as 'data/bank.duckdb'")
-    os.makedirs(os.path.dirname(found), exist_ok=True)
+    try:
+        os.makedirs(os.path.dirname(found), exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"the folder of {path!r} cannot be made: {error}; give another path") from error
     return found

@@ -143,7 +143,7 @@ class SchemaError(EventSourcingError):
 
 
 class ProjectionError(EventSourcingError):
-    """A projection's handler failed or returned None; the message names handler, event and the state before."""
+    """A projection's handler (or `initial`) failed or returned None; the message names it, event and state before."""
 
 
 class NotebookError(EventSourcingError):

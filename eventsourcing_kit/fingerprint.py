@@ -3,7 +3,8 @@
 A fingerprint follows a function to everything that it can reach: its bytecode and constants, defaults, what it closes
 over, and the functions, classes and values among its globals. It knows nothing of names, files, lines or addresses, so
 a cell that is run again has the fingerprint it had. Libraries stand in it with their versions. Where something has no
-meaning that could be written down (an open file, a lock), there is no fingerprint.
+meaning that could be written down (an open file, a lock), there is no fingerprint; or, where that is asked for, one in
+which such a thing's type stands for it.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class UnknowableError(Exception):
 class Walk:
     """What a fold can reach, hashed; `classes` are those met, `watched` the globals by which it was reached."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = True) -> None:
+        self._strict = strict
         self._hash = hashlib.sha256()
         self._met: dict[int, tuple[int, Any]] = {}
         self.classes: dict[str, type] = {}
@@ -106,7 +108,7 @@ class Walk:
         elif isinstance(value, tuple) and hasattr(value, "_fields"):
             self._all("named tuple", (type(value), *value))
         elif type(value) in (set, frozenset):
-            self._say(type(value).__name__, *sorted(_of_plain(one) for one in value))
+            self._say(type(value).__name__, *sorted(map(self._of_member, value)))
         elif isinstance(value, (dict, types.MappingProxyType)):
             self._all("dict", [part for item in value.items() for part in item])
         elif isinstance(value, types.MethodType):
@@ -126,8 +128,9 @@ class Walk:
         if isinstance(value, _BY_REPR):
             self._say(type(value).__qualname__, repr(value))
         elif isinstance(value, _NAMED):
-            if not isinstance(getattr(value, "__self__", None), (types.ModuleType, type, type(None))):
-                raise UnknowableError(f"{value!r}")
+            owner = getattr(value, "__self__", None)
+            if not isinstance(owner, (types.ModuleType, type, type(None))):
+                self._opaque(owner)
             self._say("named", str(getattr(value, "__module__", "")), value.__qualname__)
         elif typing.get_origin(value) is not None:
             self._all("generic", (typing.get_origin(value), *typing.get_args(value)))
@@ -143,7 +146,20 @@ class Walk:
         elif _is_library(type(value).__module__) and type(value).__module__ == "typing":
             self._say("typing", repr(value))
         else:
+            self._opaque(value)
+
+    def _opaque(self, value: Any) -> None:
+        if self._strict:
             raise UnknowableError(f"{value!r} of type {type(value).__name__}")
+        self._say("some", type(value).__qualname__)
+
+    def _of_member(self, value: Any) -> str:
+        """A set's member, in words: sets have no order in which they could be followed."""
+        if type(value) in _PLAIN:
+            return f"{type(value).__name__} {value!r}"
+        if self._strict:
+            raise UnknowableError(f"a set of {type(value).__name__}")
+        return f"some {type(value).__name__}"
 
     def _code(self, code: types.CodeType) -> None:
         for part in _PARTS:
@@ -163,6 +179,8 @@ class Walk:
         for name, attributes in _global_names(function.__code__).items():
             if name in function.__globals__:
                 self._global(function.__globals__, name, attributes)
+            else:  # one of Python's own, until a global of its name is defined
+                self.watched.append((function.__globals__, name, _MISSING))
 
     def _global(self, names: dict[str, Any], name: str, attributes: frozenset[str]) -> None:
         value = names[name]
@@ -193,9 +211,12 @@ class Walk:
                 self.add(value)
 
 
-def of(*values: Any) -> tuple[str | None, Walk]:
-    """The fingerprint of what can be reached from some values, or None; and the walk that made it."""
-    walk = Walk()
+def of(*values: Any, strict: bool = True) -> tuple[str | None, Walk]:
+    """The fingerprint of what can be reached from some values, or None; and the walk that made it.
+
+    Where it is not `strict`, what has no fingerprint counts by its type, and the rest as ever.
+    """
+    walk = Walk(strict=strict)
     walk.add(sys.version_info[:2])
     try:
         for value in values:
@@ -203,12 +224,6 @@ def of(*values: Any) -> tuple[str | None, Walk]:
     except (UnknowableError, RecursionError):
         return None, walk
     return walk.text(), walk
-
-
-def _of_plain(value: Any) -> str:
-    if type(value) not in _PLAIN:
-        raise UnknowableError(f"a set of {type(value).__name__}")
-    return f"{type(value).__name__} {value!r}"
 
 
 def _content(cell: Any) -> Any:

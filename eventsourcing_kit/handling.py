@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from functools import cached_property
@@ -9,7 +10,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from eventsourcing_kit import fingerprint, schema
 from eventsourcing_kit.append import Receipt, counted
 from eventsourcing_kit.batch import Batch, Submission
 from eventsourcing_kit.command_context import within
@@ -18,14 +18,14 @@ from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.projection import GONE
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import Fact, Tally, apply, fold
-from eventsourcing_kit.snapshots import Base, Snapshots, version_at
+from eventsourcing_kit.snapshots import Base, Basis, Snapshots, version_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from eventsourcing_kit.batch import Stored
     from eventsourcing_kit.decider import Decider
-    from eventsourcing_kit.event import RecordedEvent
+    from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
     from eventsourcing_kit.log import Log
 
     StateAt = Callable[[str, int], Any]
@@ -82,18 +82,6 @@ class Handled:
         return f"<code>{escape(repr(self))}</code>"
 
 
-class Basis:
-    """The code and the event classes by which states were folded."""
-
-    def __init__(self, decider: Decider) -> None:
-        self._generation = schema.generation()
-        _, self._walk = fingerprint.of(decider.evolve, decider.initial)
-
-    def still_holds(self) -> bool:
-        """Whether a state folded then would be the same today."""
-        return self._generation == schema.generation() and self._walk.still_holds()
-
-
 class Handling:
     """A store's commands. States of streams are kept between them; the expected version of each append guards that.
 
@@ -120,13 +108,14 @@ class Handling:
         seen = self._current(decider, stream, basis)
         for attempt in range(1, retries + 2):
             self._keep(decider, stream, basis, seen)
-            events = decider.events_for(command, seen.state)
+            events, is_intact = self._decided(decider, stream, command, seen.state)
             if not events:
                 return self._handled(decider, stream, seen, attempt, None)
             batch = Batch(stream, drafts(stream, events, within(metadata)), seen.version)
             data = [as_read(draft, event) for draft, event in zip(batch.drafts, events, strict=True)]
-            after = _evolved(decider, seen.state, batch, data)
-            suspect = after is seen.state  # perhaps changed in place, by an evolve that is not pure
+            before = seen.state if is_intact else self._load(decider, stream, NOTHING).state
+            after = _evolved(decider, before, batch, data)
+            suspect = not is_intact or after is before  # perhaps changed in place, by an evolve that is not pure
             if suspect:
                 self._forget(decider, stream)
             try:
@@ -146,6 +135,21 @@ class Handling:
             return self._handled(decider, stream, seen, attempt, Receipt(self._log, stream, stored))
         raise AssertionError("the last attempt returns or raises")
 
+    def _decided(self, decider: Decider, stream: str, command: Any, state: Any) -> tuple[list[Event | NewEvent], bool]:
+        """What `decide` returns, and whether it left the state as it was; else the state is not kept.
+
+        No decider should change it. But what it changes must not stay for the next command, least of all where this one
+        is rejected.
+        """
+        before, is_intact = _contents(state), False
+        try:
+            events = decider.events_for(command, state)
+        finally:
+            is_intact = _is_as_before(before, state)
+            if not is_intact:
+                self._forget(decider, stream)
+        return events, is_intact
+
     def _handled(self, decider: Decider, stream: str, seen: Seen, attempt: int, receipt: Receipt | None) -> Handled:
         def state(of: str, upto: int) -> Any:
             self._log.refresh()
@@ -158,7 +162,7 @@ class Handling:
         with self._lock:
             basis = self._bases.get(decider)
             if basis is None or not basis.still_holds():
-                basis = self._bases[decider] = Basis(decider)
+                basis = self._bases[decider] = Basis(decider.projection)
             return basis
 
     def _current(self, decider: Decider, stream: str, basis: Basis) -> Seen:
@@ -166,8 +170,10 @@ class Handling:
         with self._lock:
             rests_on, kept = self._kept.get((decider, stream), (None, NOTHING))
         position, version = self._log.head.last, self._version(stream)
+        if rests_on is not basis and version == 0:
+            return Seen(decider.projection.first_state(), 0, position)
         if rests_on is not basis:
-            return Seen(decider.initial(), 0, position) if version == 0 else self._load(decider, stream, NOTHING)
+            return self._load(decider, stream, NOTHING)
         if kept.version == version:
             return kept._replace(position=max(position, kept.position))
         return self._load(decider, stream, kept)
@@ -184,7 +190,7 @@ class Handling:
             selection = Selection(0, upto, stream=stream, after_version=seen.version)
             states = fold(decider.projection, self._log, selection, states={stream: seen.state}, tally=tally)
             types = seen.types | tally.types
-        return Seen(states[stream] if stream in states else decider.initial(), version, upto, types)
+        return Seen(states[stream] if stream in states else decider.projection.first_state(), version, upto, types)
 
     def _keep(self, decider: Decider, stream: str, basis: Basis, seen: Seen) -> None:
         with self._lock:
@@ -198,6 +204,25 @@ class Handling:
             self._kept.pop((decider, stream), None)
 
 
+def _contents(state: Any) -> Any:
+    """What a state holds, where it is something that can be changed: copied, but not what it holds in turn."""
+    if isinstance(state, (dict, list, set)):
+        return copy.copy(state)
+    held = getattr(state, "__dict__", None)
+    return dict(held) if isinstance(held, dict) else None
+
+
+def _is_as_before(before: Any, state: Any) -> bool:
+    """Whether a state still holds what it held; attributes may have been added (a cached property is one)."""
+    now = _contents(state)
+    if isinstance(now, dict) and not isinstance(state, dict):
+        now = {name: now[name] for name in before if name in now}
+    try:
+        return bool(before == now)
+    except Exception:  # arrays have no plain equality; but what is the same object still is not compared
+        return False
+
+
 def check_retries(retries: object) -> int:
     """`retries`, if it is a number of retries."""
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
@@ -208,7 +233,7 @@ def check_retries(retries: object) -> int:
 def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> Any:
     """The stream's state as of a position; the initial one where there is no such stream."""
     states = snapshots.fold(decider.projection, Selection(0, upto, stream=stream)).states
-    return states[stream] if stream in states else decider.initial()
+    return states[stream] if stream in states else decider.projection.first_state()
 
 
 def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any:
@@ -217,5 +242,5 @@ def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any
     for draft, one in zip(batch.drafts, data, strict=True):
         state = apply(handler, Fact(0, 0, draft.type, batch.stream, one, None), state)
         if state is GONE:
-            state = decider.initial()
+            state = decider.projection.first_state()
     return state

@@ -96,7 +96,7 @@ class History:
         """
         states = self._at(self._position(as_of))
         if self.projection.is_single:
-            return states[None] if None in states else self.projection.initial()
+            return states[None] if None in states else self.projection.first_state()
         return states
 
     def _at(self, position: int) -> dict[Any, Any]:
@@ -104,7 +104,7 @@ class History:
 
     def _states_at(self, position: int) -> dict[Any, Any]:
         """As `_at`; one state over the whole log is there from the start."""
-        start = {None: self.projection.initial()} if self.projection.is_single else {}
+        start = {None: self.projection.first_state()} if self.projection.is_single else {}
         return start | self._at(position)
 
     def _position(self, given: object) -> int:

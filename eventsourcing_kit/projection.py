@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from eventsourcing_kit import renames
-from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.errors import InputError, ProjectionError
 from eventsourcing_kit.event import Event, RecordedEvent, type_names
 
 Handle = TypeVar("Handle", bound=Callable[..., Any])
@@ -122,6 +122,16 @@ class Projection:
         self.name, self.initial, self.key = name, initial, _checked_key(key)
         self._handlers: dict[str, list[Handler]] = {}
         self.snapshots = _checked_policy(snapshots)
+
+    def first_state(self) -> Any:
+        """A key's state before its first event: what `initial` makes."""
+        try:
+            return self.initial()
+        except Exception as error:
+            raise ProjectionError(
+                f"initial of {self.name!r} failed: {type(error).__name__}: {error}; it takes no arguments, and returns "
+                "the first state"
+            ) from error
 
     def on(self, *types: str | type[Event], key: Key = STREAM) -> Callable[[Handle], Handle]:
         """Decorate a handler `(state, event)` or `(state, event, recorded)` for one or several event types.

@@ -196,6 +196,7 @@ class Read:
 
     def __init__(self, log: Log, selection: Selection) -> None:
         self._log, self._selection = log, selection
+        self._counted: tuple[int, dict[str, int]] | None = None  # what was skipped, by which classes
 
     @property
     def selection(self) -> Selection:
@@ -204,8 +205,14 @@ class Read:
 
     def __iter__(self) -> Iterator[RecordedEvent]:
         self._log.refresh()
-        for commit, rows in self._selection.chunks(self._log):
+        for commit, rows in self._chunks():
             yield from recorded(commit, rows)
+
+    def _chunks(self) -> Iterator[tuple[Commit, Ints]]:
+        """What is asked for; once all of it was read, what was skipped is known."""
+        generation, skipped = schema.generation(), Counter[str]()
+        yield from self._selection.chunks(self._log, skipped)
+        self._counted = generation, dict(skipped)
 
     def df(self) -> pd.DataFrame:
         """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields.
@@ -215,21 +222,24 @@ class Read:
         from eventsourcing_kit import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()
-        skipped: Counter[str] = Counter()
-        frame = event_frame.of_events(self._selection.chunks(self._log, skipped))
+        frame = event_frame.of_events(self._chunks())
         if self._log.policies.skips:
-            frame.attrs["skipped"] = dict(skipped)
+            frame.attrs["skipped"] = self.skipped
         return frame
 
     @property
     def skipped(self) -> dict[str, int]:
-        """How many of the events asked for are left out, by type, where the store was opened with a policy "skip"."""
+        """How many of the events asked for are left out, by type, where the store was opened with a policy "skip".
+
+        After a whole iteration or `df()` it is known; else the log is looked through for it.
+        """
         self._log.refresh()
-        skipped: Counter[str] = Counter()
-        if self._log.policies.skips:
-            for _ in self._selection.chunks(self._log, skipped):
+        if not self._log.policies.skips:
+            return {}
+        if self._counted is None or self._counted[0] != schema.generation():
+            for _ in self._chunks():
                 pass
-        return dict(skipped)
+        return {} if self._counted is None else dict(self._counted[1])
 
     def __repr__(self) -> str:
         asked = self._selection

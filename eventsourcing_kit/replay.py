@@ -139,14 +139,14 @@ def fold_facts(
     states: dict[Any, Any],
 ) -> dict[Any, Any]:
     """As `fold`, of facts that have been read."""
-    handlers, initial = projection.handlers, projection.initial
+    handlers, first_state = projection.handlers, projection.first_state
     for fact in read:
         taken: list[Any] = []
         for handler in handlers[fact.type]:
             key = _key(handler, fact)
             if (key is None and handler.key is not None) or (only is not EVERY and key != only):
                 continue
-            before = states[key] if key in states else initial()
+            before = states[key] if key in states else first_state()
             after = apply(handler, fact, before)
             if after is GONE:
                 states.pop(key, None)

@@ -32,31 +32,28 @@ class ReportedTable:
         """The position up to which the table holds the log."""
         return self.release.position
 
-    @property
-    def is_stale(self) -> bool:
-        """Whether its rows were made by other code than its projection's of today."""
-        return self.position > 0 and self.release.code != self.source.code()
+    def is_stale(self, log: Log) -> bool:
+        """Whether its rows were made by other code than its projection's of today, or of events read otherwise."""
+        return self.position > 0 and not self.release.is_as_today(log.policies)
 
-    def state(self, head: int) -> str:
+    def state(self, log: Log) -> str:
         """In a word."""
-        if self.is_stale:
+        if self.is_stale(log):
             return "stale"
         if self.error is not None:
             return "failed"
-        return "current" if self.position >= head else "behind"
+        return "current" if self.position >= log.head.last else "behind"
 
-    def trouble(self) -> str | None:
+    def trouble(self, log: Log) -> str | None:
         """What keeps it from going on."""
-        if self.is_stale:
+        if self.is_stale(log):
             return STALE_CURE.format(self.name)
         return None if self.error is None else str(self.error)
 
     def step(self, duck: Duck, log: Log) -> bool:
         """Go on by one batch, rows and checkpoint in one transaction; False where there is none or it fails."""
-        if self.error is not None or self.position >= log.head.last or self.is_stale:
+        if self.error is not None or self.position >= log.head.last or self.is_stale(log):
             return False
-        if self.position == 0:
-            self.release.code = self.source.code()
         try:
             advance(self.name, self.release, duck, log, visible=True)
         except StoreClosedError:

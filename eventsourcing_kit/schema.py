@@ -17,13 +17,15 @@ from functools import cached_property
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pydantic.fields import FieldInfo
 
 NAME_BYTES = 1024
 DIGITS = 4300  # of a whole number: the most that JSON is read back with
@@ -74,6 +76,13 @@ class Schema:
     def fields(self) -> list[str]:
         """The class's field names, in their order."""
         return list(self.cls.model_fields)
+
+    @cached_property
+    def taken(self) -> frozenset[str] | None:
+        """The names under which the class takes a stored field; None where it takes any."""
+        if self.cls.model_config.get("extra") == "allow":
+            return None
+        return frozenset(name for field, info in self.cls.model_fields.items() for name in _names_of(field, info))
 
     def from_rows(self, rows: Sequence[dict[str, Any]], *, strict_fields: bool = False) -> list[Any]:
         """Event objects of plain JSON rows; raises pydantic's ValidationError, whose first `loc` is the row.
@@ -164,6 +173,15 @@ def _unchecked(cls: type[BaseModel], values: dict[str, Any]) -> BaseModel:
     _set_extra(made, None)
     _set_private(made, None)
     return made
+
+
+def _names_of(field: str, info: FieldInfo) -> Iterator[str]:
+    yield field
+    alias = info.validation_alias
+    for one in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+        first = one.path[0] if isinstance(one, AliasPath) else one
+        if isinstance(first, str):
+            yield first
 
 
 def _plain_types(annotation: Any) -> frozenset[type]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -56,7 +56,7 @@ def _json_schema(kind: schema.Schema) -> dict[str, Any] | None:
 
 @dataclass(slots=True)
 class _Counts:
-    """What became of the events of one stored type and version, and the first that failed."""
+    """What became of the events of one stored type and version, what was dropped of them, and the first that failed."""
 
     ok: int = 0
     upcast: int = 0
@@ -65,6 +65,7 @@ class _Counts:
     would_fail: int = 0
     position: int | None = None
     message: str | None = None
+    dropped: set[str] = field(default_factory=set)
 
     @property
     def events(self) -> int:
@@ -98,6 +99,7 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
                 for name in ("events", "ok", "upcast", "raw", "skipped", "would_fail", "position")
             },
             "message": _texts([one.message for one in counted]),
+            "dropped": frames.objects([sorted(one.dropped) for one in counted]),
         }
     )
 
@@ -125,6 +127,11 @@ def _try(counts: _Counts, commit: Commit, shape: Shape) -> None:
         counts.upcast += len(positions) - len(failing)
     else:
         counts.ok += len(positions) - len(failing)
+    bad = set(failing)
+    read = [i for i in range(len(positions)) if i not in bad]
+    counts.dropped |= stored_data.dropped(
+        *what, [[column[i] for i in read] for column in shape.columns], [positions[i] for i in read]
+    )
     if failing:
         at = failing[0]
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import random
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def sensitivity(projection: Projection | Decider, *events: Given, stream: str = 
             for one in store.read()
             if fold.types is None or one.type in fold.types
         ]
-    expected = fold_facts(fold, facts, states={})
+    expected = fold_facts(fold, _delivered(facts, range(len(facts))), states={})
     tries = _Tries(fold, facts, expected)
     duplicate = tries.first(_duplicates(len(facts)))
     reordering = tries.first(_orders(len(facts)))
@@ -133,9 +134,14 @@ class _Tries:
 
     def _states(self, order: Sequence[int]) -> Any:
         try:
-            return fold_facts(self._projection, [self._facts[i] for i in order], states={})
+            return fold_facts(self._projection, _delivered(self._facts, order), states={})
         except ProjectionError as error:
             return error
+
+
+def _delivered(facts: list[Fact], order: Sequence[int]) -> list[Fact]:
+    """Facts in an order, each delivery as a store would read it: a handler that changes an event changes no other."""
+    return [copy.deepcopy(facts[i]) for i in order]
 
 
 def _duplicates(count: int) -> Iterator[tuple[str, Sequence[int]]]:

@@ -29,7 +29,7 @@ def snapshots(log: Log, kept: Snapshots, projections: list[Projection]) -> pd.Da
         text, scope = name_of(note)
         body = from_json(value)
         name = body["name"]
-        current = (kept.met[name] == text and kept.is_readable(body)) if name in kept.met else None
+        current = kept.is_current(name, text, body)
         rows.append((name, None if scope == WHOLE else scope, position, len(value), current, None))
     rows.sort(key=lambda row: (row[0], row[1] is not None, row[1] or "", row[2]))
     rows += [(name, None, None, None, False, f"not kept: {why}") for name, why in sorted(kept.refused.items())]

@@ -8,6 +8,7 @@ was folded, and with which classes: where one of them has changed since, it is p
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,16 +17,18 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit import fingerprint, keys, renames, schema, state_json, upcasters
-from eventsourcing_kit.errors import EventSourcingError, InputError
+from eventsourcing_kit.errors import EventSourcingError, InputError, ProjectionError
 from eventsourcing_kit.read import Selection
 from eventsourcing_kit.replay import EVERY, Tally, fold, fold_facts, versioned_facts
 from eventsourcing_kit.state_json import NotKeptError
+from eventsourcing_kit.unknown import Policies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from eventsourcing_kit.log import Log
     from eventsourcing_kit.projection import Projection
+    from eventsourcing_kit.replay import Fact
 
     Note = Callable[[list[tuple[bytes, bytes | None]]], None]
 
@@ -55,22 +58,58 @@ class Code(NamedTuple):
 
 def code_of(projection: Projection) -> Code:
     """The fingerprint of a projection's handlers, keys and first state."""
+    text, walk = fingerprint.of(*_parts(projection))
+    return Code(text, walk.classes)
+
+
+def _parts(projection: Projection) -> list[Any]:
+    """What a projection does."""
     parts: list[Any] = [_FORMAT, projection.key, projection.initial]
     if projection.types is None:
         parts += [(one.function, one.key) for one in projection.every_handler]
     for name in sorted(projection.types or ()):
         parts += [name, *((one.function, one.takes_record, one.key) for one in projection.handlers[name])]
-    text, walk = fingerprint.of(*parts)
-    return Code(text, walk.classes)
+    return parts
 
 
-def reading_of(name: str) -> str | None:
+def reading_of(name: str, *, strict: bool = True) -> str | None:
     """The fingerprint of how stored events of a type are read today; None where there is none."""
     name = renames.current(name)
     kind = schema.registered(name)
     links = [(version, link.function) for version, link in sorted(upcasters.of(name).items())]
-    text, _ = fingerprint.of(name, renames.former(name), links, *([] if kind is None else [kind.cls, kind.version]))
+    known = [] if kind is None else [kind.cls, kind.version]
+    text, _ = fingerprint.of(name, renames.former(name), links, *known, strict=strict)
     return text
+
+
+class Basis:
+    """The code and the event classes by which states are folded, for as long as they are the same objects.
+
+    What has no fingerprint counts by its type: such a fold has no snapshots, but its changes can be noticed.
+    """
+
+    def __init__(self, projection: Projection) -> None:
+        self._projection, self._generation = projection, schema.generation()
+        self._shape = self._shape_now()
+        text, self._walk = fingerprint.of(*_parts(projection), strict=False)
+        self.text = text or "too deep to follow"
+        self._readings: dict[str, str | None] = {}
+
+    def _shape_now(self) -> Any:
+        """What may be set or added to a projection after it was made."""
+        own = self._projection
+        return own.key, own.initial, {name: list(handlers) for name, handlers in own.handlers.items()}
+
+    def still_holds(self) -> bool:
+        """Whether a state folded then would be the same today."""
+        same = self._generation == schema.generation() and self._walk.still_holds()
+        return same and self._shape == self._shape_now()
+
+    def reading(self, name: str) -> str | None:
+        """How stored events of a type are read."""
+        if name not in self._readings:
+            self._readings[name] = reading_of(name, strict=False)
+        return self._readings[name]
 
 
 def version_at(log: Log, stream: str, upto: int) -> int:
@@ -121,7 +160,7 @@ class Snapshots:
 
     def _scope(self, projection: Projection, selection: Selection) -> str | None:
         """What a snapshot for this fold is of; None where there is none."""
-        skips = getattr(getattr(self._log, "policies", None), "skips", False)  # what is skipped leaves no trace
+        skips = self._log.policies.skips  # what is skipped leaves no trace
         if projection.snapshots is None or selection.category is not None or skips:
             return None
         return WHOLE if selection.stream is None else selection.stream
@@ -162,7 +201,12 @@ class Snapshots:
         """Whether a snapshot is of this store, and its events would be read today as they were then."""
         types: dict[str, str | None] = body["types"]
         same = all(text is not None and reading_of(name) == text for name, text in types.items())
-        return same and body["store"] == str(self._log.store_id)
+        return same and body["store"] == str(self._log.store_id) and self._would_not_fail(body.get("policies", {}))
+
+    def _would_not_fail(self, policies: dict[str, Any]) -> bool:
+        """Whether the events that were folded under some policies are none at which those of today fail."""
+        then, today = (dataclasses.asdict(one) for one in (Policies(**policies), self._log.policies))
+        return all(then[name] in (policy, "fail") for name, policy in today.items())
 
     # -- taken -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +225,7 @@ class Snapshots:
         if policy is None or self._note is None:
             return
         try:
-            due = any(policy(end.states.get(stream, projection.initial()), one) for one in data) if callable(
+            due = any(policy(end.states.get(stream, projection.first_state()), one) for one in data) if callable(
                 policy
             ) else end.version // policy > before // policy  # fmt: skip
         except Exception as error:  # the command is stored: a snapshot is not worth an error
@@ -225,8 +269,9 @@ class Snapshots:
             types.setdefault(scope, set()).add(fact.type)
             seen.add(fact.type)
             if callable(policy):
-                state = states.get(_key_of(projection, fact.stream), projection.initial())
-                due = policy(state if projection.is_by_stream or projection.is_single else states, fact.data)
+                state = states.get(_key_of(projection, fact.stream), projection.first_state())
+                judged = state if projection.is_by_stream or projection.is_single else states
+                due = _is_due(projection, policy, judged, fact)
             else:
                 due = policy is not None and counts[scope] % policy == 0
             if due:
@@ -254,11 +299,48 @@ class Snapshots:
             "types": types,
             "states": states,
         }
+        if self._log.policies != Policies():
+            body["policies"] = dataclasses.asdict(self._log.policies)
         return keys.note(KIND, _name(code, scope), base.position), to_json(body)
 
     def _store(self, rows: list[tuple[bytes, bytes]]) -> None:
         if rows and self._note is not None:
             self._note([(key, value) for key, value in rows])
+
+    # -- removed -----------------------------------------------------------------------------------------------------
+
+    def is_current(self, name: str, text: str, body: dict[str, Any]) -> bool | None:
+        """Whether replays would use a snapshot; None for a projection that was not met yet."""
+        return (self.met[name] == text and self.is_readable(body)) if name in self.met else None
+
+    def drop(self, names: Iterable[str], abandoned: Iterable[str]) -> int:
+        """Remove snapshots of some names that replays would not use, and all of abandoned names; return how many."""
+        outdated, gone = set(names), set(abandoned)
+        kept, rows = set[str](), list[tuple[bytes, bytes | None]]()
+        for note, position, value in self._log.notes(KIND):
+            text, _ = name_of(note)
+            body = from_json(value)
+            name = body["name"]
+            kept.add(name)
+            if name in gone or (name in outdated and self.is_current(name, text, body) is False):
+                rows.append((keys.note(KIND, note, position), None))
+        unknown = sorted(gone - kept)
+        if unknown:
+            raise InputError(f"there is no snapshot named {unknown[0]!r}; there are those of: {sorted(kept)}")
+        for at in range(0, len(rows), _NOTES_A_WRITE):
+            if self._note is not None:
+                self._note(rows[at : at + _NOTES_A_WRITE])
+        return len(rows)
+
+
+def _is_due(projection: Projection, policy: Callable[[Any, Any], bool], state: Any, fact: Fact) -> bool:
+    try:
+        return bool(policy(state, fact.data))
+    except Exception as error:
+        raise ProjectionError(
+            f"the function of (state, event) that says when {projection.name!r} has snapshots failed at position "
+            f"{fact.position} on {fact.data!r}: {type(error).__name__}: {error}; the state was {state!r}"
+        ) from error
 
 
 def _name(code: Code, scope: str) -> str:

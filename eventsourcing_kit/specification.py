@@ -180,7 +180,7 @@ class GivenProjection:
                      f"{len(states)} keys; give {{key: state}}, or then(state, key=…)"]
                 )  # fmt: skip
             raise self._failed(difference.of_keyed(dict(expected), states))
-        self._compare(expected, next(iter(states.values())) if states else self._projection.initial())
+        self._compare(expected, next(iter(states.values())) if states else self._projection.first_state())
         return self
 
     def _compare(self, expected: Any, actual: Any) -> None:

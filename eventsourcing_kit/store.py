@@ -354,8 +354,10 @@ class EventStore:
 
         Columns: type and schema_version as stored; read_as and class_version, the type's name and version today; the
         number of events, and how many of them are ok as they are, upcast, left raw (dicts) or skipped by the store's
-        policy, or would_fail; position and message of the first that would. Nothing is changed. `progress` shows a bar;
-        by default for long logs at a terminal or in a notebook, and never in a test.
+        policy, or would_fail; position and message of the first that would; dropped, the fields for which the class
+        has no place, so that nobody reads them any more. Nothing is changed.
+
+        `progress` shows a bar; by default for long logs at a terminal or in a notebook, and never in a test.
         """
         from eventsourcing_kit import schema_frames
 
@@ -408,7 +410,7 @@ class EventStore:
         if key is EVERY and not projection.is_single:
             return states
         wanted = None if key is EVERY else key
-        return states[wanted] if wanted in states else projection.initial()
+        return states[wanted] if wanted in states else projection.first_state()
 
     def state(self, decider: Decider, stream: str, *, as_of: Moment | None = None) -> Any:
         """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream."""
@@ -457,6 +459,22 @@ class EventStore:
 
         self._log.refresh()
         return snapshot_frames.snapshots(self._log, self._snapshots, [projection_of(one) for one in projections])
+
+    def drop_snapshots(self, *projections: Projection | Decider | str) -> int:
+        """Remove snapshots that no replay uses any more, those of older code and event classes; return how many.
+
+        Of the projections and deciders given, by default of all that this handle has met: those that `snapshots()`
+        calls not current. What has the same name is taken for the same thing, whose newest code counts; so give
+        deciders names. A name as text stands for code that is no more: all its snapshots go. What is wanted after all,
+        `take_snapshots` takes anew.
+        """
+        self._writing()
+        self._log.refresh()
+        abandoned = [one for one in projections if isinstance(one, str)]
+        given = [projection_of(one) for one in projections if not isinstance(one, str)]
+        for one in given:
+            self._snapshots.code(one)
+        return self._snapshots.drop([one.name for one in given] if projections else self._snapshots.met, abandoned)
 
     def folded(self, projection: Projection | Decider, *, key: Any = EVERY) -> pd.DataFrame:
         """What snapshots save: how many events a replay as of each of up to 200 positions folds, with and without.
@@ -517,7 +535,8 @@ class EventStore:
         `ek.STOP` (the default) ends there, and the failed event comes first when it is subscribed again;
         `ek.Park(retries=3)` tries again, then sets the event aside and goes on; `ek.SKIP` sets it aside at once. Later
         events of the same stream don't wait for one that is set aside. `store.parked()` shows those and
-        `retry_parked()` tries them again. An event that doesn't fit its class counts as one on which the handler fails.
+        `retry_parked()` tries them again, `drop_parked()` gives them up. An event that doesn't fit its class counts as
+        one on which the handler fails.
 
         The handler may append to this store. A store that was superseded by another writer ends its subscriptions; one
         with `read_only=True` looks for new events twenty times a second, and takes subscriptions without a name.

@@ -62,6 +62,8 @@ def _objects(kind: Schema, version: int, rows: list[Row], positions: Sequence[in
         return kind.from_rows(rows)
     except ValidationError as error:
         raise _misfit(kind, version, links, error, positions) from error
+    except Exception as error:
+        raise _own_code_failed(kind, rows, positions) from error
 
 
 def _links(kind: Schema, version: int, position: int) -> list[Upcaster]:
@@ -102,6 +104,21 @@ def _misfit(
     )
 
 
+def _own_code_failed(kind: Schema, rows: list[Row], positions: Sequence[int]) -> SchemaError:
+    """The error that names the first event on which a class's own code (a validator, say) raised."""
+    at, told = 0, "on these events together, and on none alone"
+    for i, row in enumerate(rows):
+        try:
+            kind.from_rows([row])
+        except Exception as error:  # it may be any
+            at, told = i, f"{type(error).__name__}: {error} (stored: {row!r})"
+            break
+    return SchemaError(
+        f"the event at position {positions[at]} does not fit the class {kind.cls.__name__} of its type {kind.name!r}: "
+        f"the class's own code failed: {told}; mend it there (a validator is to raise ValueError)"
+    )
+
+
 def misfits(
     type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
 ) -> list[int]:
@@ -116,8 +133,21 @@ def misfits(
         return list(range(len(rows)))
     try:
         return kind.misfits(upcasters.apply(links, rows, positions) if links else rows)
-    except SchemaError:  # an upcaster fails, on some events or on all
+    except Exception:  # an upcaster, or the class's own code, fails: on some events or on all
         return [i for i, row in enumerate(rows) if not _is_readable(kind, version, row)]
+
+
+def dropped(
+    type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
+) -> set[str]:
+    """The fields of stored events, all of them readable, that their class has no place for."""
+    kind = reader(type_, version)
+    if kind is None or kind.taken is None or not positions:
+        return set()
+    if not is_upcast(kind, version):
+        return set(fields) - kind.taken
+    rows = upcasters.apply(_links(kind, version, positions[0]), _rows(fields, columns, len(positions)), positions)
+    return {name for row in rows for name in row} - kind.taken
 
 
 def _is_readable(kind: Schema, version: int, row: Row) -> bool:

@@ -15,6 +15,8 @@ from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosed
 from eventsourcing_kit.worker import Errand
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from eventsourcing_kit.checkpoint import Checkpoint
     from eventsourcing_kit.delivery import Delivery
     from eventsourcing_kit.log import Log
@@ -74,17 +76,19 @@ class Subscriber:
             with contextlib.suppress(EventSourcingError):
                 self._save()
 
-    def retry(self) -> int:
-        """Handle once more what was set aside, in the thread that delivers while there is one."""
+    def settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
+        """Do something about what was set aside, in the thread that delivers while there is one."""
         if self.is_own_thread:
-            raise InputError("a handler cannot retry the events on which it failed; call retry_parked() from outside")
-        errand = Errand(self._retry)
+            raise InputError(
+                "a handler cannot retry or drop the events on which it failed; call retry_parked() from outside"
+            )
+        errand = Errand(lambda: self._settle(work, positions))
         self._errands.append(errand)
         self._bell.ring()
         while True:
             with contextlib.suppress(TimeoutError):
-                handled: int = errand.outcome(0 if self.ended.is_set() else _LOOK_SECONDS)
-                return handled
+                settled: int = errand.outcome(0 if self.ended.is_set() else _LOOK_SECONDS)
+                return settled
             if self.ended.is_set():
                 with self._retrying:
                     self._do_errands()
@@ -118,9 +122,9 @@ class Subscriber:
         while self._errands:
             self._errands.popleft().run()
 
-    def _retry(self) -> int:
+    def _settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
         try:
-            return self.delivery.retry()
+            return work(positions)
         finally:
             self._save()
 

@@ -11,6 +11,8 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.waiting import check_position, check_timeout, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pandas as pd
 
     from eventsourcing_kit.append import Receipt
@@ -117,16 +119,27 @@ class Subscription:
         aside = sorted(self._subscriber.delivery.parked.copy().items())
         return parked.frame((self.name, one) for _, one in aside)
 
-    def retry_parked(self) -> int:
+    def retry_parked(self, *positions: int | RecordedEvent) -> int:
         """Call the handler once more with each parked or skipped event, in their order; return how many are handled.
 
-        Those that fail again stay, with one more attempt counted. Where the subscription runs, this happens in its
-        thread between two other events; where it has failed, in the caller's.
+        With `positions`, only with those. Events that fail again stay, with one more attempt counted. Where the
+        subscription runs, this happens in its thread between two other events; where it has failed, in the caller's.
         """
+        return self._settle(self._subscriber.delivery.retry, positions)
+
+    def drop_parked(self, *positions: int | RecordedEvent) -> int:
+        """Give up parked or skipped events, all or those at `positions`; return how many.
+
+        The log keeps them, as ever; the handler is not called with them any more, and `parked()` leaves them out.
+        """
+        return self._settle(self._subscriber.delivery.drop, positions)
+
+    def _settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int | RecordedEvent]) -> int:
+        chosen = [check_position(one) for one in positions]
         self._log.refresh()
         if self._subscriber.is_asked_to_stop:
             raise InputError(f"{self._subscriber.label} is stopped ({self._subscriber.reason}); subscribe again")
-        return self._subscriber.retry()
+        return self._subscriber.settle(work, chosen)
 
     def unsubscribe(self) -> None:
         """End it after the event that its handler is at, and store the checkpoint; safe to call twice.

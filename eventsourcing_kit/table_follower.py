@@ -8,7 +8,7 @@ import time
 from html import escape
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.errors import EventSourcingError
+from eventsourcing_kit.errors import EventSourcingError, StorageError, StoreClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,13 @@ class Follower:
     """Goes on with the tables until it is stopped, or the store or the database is closed. A context manager.
 
     `catch_up` brings all tables to the log's end. Inline, it is called after every append through this store object;
-    else by a thread that looks for new events up to fifty times a second.
+    else by a thread that looks for new events up to fifty times a second. `error` is what keeps the thread from it: a
+    storage that does not answer for now, or what ended it.
     """
 
     def __init__(self, store: EventStore, catch_up: Callable[[], object], *, inline: bool) -> None:
         self._store, self._catch_up, self.inline = store, catch_up, inline
+        self.error: Exception | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         if inline:
@@ -49,12 +51,22 @@ class Follower:
     def _work(self) -> None:
         while not self._stopping.is_set():
             start = time.monotonic()
-            try:
-                self._catch_up()
-            except EventSourcingError:  # the store or the database was closed
-                self._stopping.set()
-            taken = time.monotonic() - start
+            self._look()
+            taken = time.monotonic() - start if self.error is None else _MOST_SECONDS
             self._stopping.wait(min(max(taken, _LOOK_SECONDS), _MOST_SECONDS))  # under load in larger batches
+
+    def _look(self) -> None:
+        try:
+            self._catch_up()
+        except StoreClosedError:  # the store or the database
+            self._stopping.set()
+        except StorageError as error:  # it may answer again
+            self.error = error
+        except Exception as error:
+            self.error = error
+            self._stopping.set()
+        else:
+            self.error = None
 
     def stop(self) -> None:
         """Follow no longer; returns when the batch that is being written is done. Safe to call twice."""
@@ -72,7 +84,8 @@ class Follower:
 
     def __repr__(self) -> str:
         how = "after each append" if self.inline else "in the background"
-        return f"<follower of {self._store!r} {how}{'' if self.runs else ', stopped'}>"
+        trouble = "" if self.error is None else f" ({type(self.error).__name__}: {self.error})"
+        return f"<follower of {self._store!r} {how}{'' if self.runs else ', stopped'}{trouble}>"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"

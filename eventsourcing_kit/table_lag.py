@@ -10,6 +10,7 @@ from eventsourcing_kit import frames
 from eventsourcing_kit.errors import LaggardError
 
 if TYPE_CHECKING:
+    from eventsourcing_kit.log import Log
     from eventsourcing_kit.reported_table import ReportedTable
 
 
@@ -30,18 +31,20 @@ def _texts(values: list[Any]) -> Any:
     return frames.strings(frames.objects([pd.NA if one is None else one for one in values]))
 
 
-def waited_in_vain(wanted: int, tables: list[ReportedTable], *, is_idle: bool) -> LaggardError:
-    """The error that names the tables which have not come to a position; `is_idle` where nothing moves them."""
-    told = ", ".join(_told(one, wanted) for one in tables)
-    cure = "; nothing moves them: call db.update(store), or db.follow(store) first" if is_idle else ""
+def waited_in_vain(log: Log, wanted: int, tables: list[ReportedTable], why_idle: str | None) -> LaggardError:
+    """The error that names the tables which have not come to a position; `why_idle` where nothing moves them."""
+    told = ", ".join(_told(one, log, wanted) for one in tables)
+    if wanted > log.head.last:
+        told += f"; the log itself is known up to {log.head.last}"
+    cure = "" if why_idle is None else f"; {why_idle}"
     found = [(one.name, one.position, wanted - one.position, one.error) for one in tables]
     error = LaggardError(f"position {wanted} is not reached: {told}{cure}", wanted, found)
     error.__cause__ = next((one.error for one in tables if one.error is not None), None)
     return error
 
 
-def _told(table: ReportedTable, wanted: int) -> str:
-    trouble = table.trouble()
+def _told(table: ReportedTable, log: Log, wanted: int) -> str:
+    trouble = table.trouble(log)
     return f"{table.name!r} is at {table.position}, {wanted - table.position} behind" + (
         f" ({trouble})" if trouble else ""
     )

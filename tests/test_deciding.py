@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,61 @@ def test_an_evolve_that_changes_its_state_in_place_is_not_folded_twice(funded: e
     assert saw[-1] == 4
 
 
+class Balance(BaseModel):
+    """A state that can be changed in place."""
+
+    n: int = 100
+
+    @cached_property
+    def half(self) -> int:
+        return self.n // 2
+
+
+@pytest.mark.parametrize("initial", [lambda: {"n": 100}, Balance], ids=["dict", "model"])
+def test_a_decide_that_changes_its_state_in_place_harms_no_other_command(
+    store: ek.EventStore, initial: Callable[[], Any]
+) -> None:
+    """It breaks the rule, and most of all where it rejects: the next command would decide on what it left."""
+
+    def get(state: Any) -> int:
+        return int(state["n"] if isinstance(state, dict) else state.n)
+
+    def take(command: int, state: Any) -> Any:
+        left = get(state) - command
+        if isinstance(state, dict):
+            state["n"] = left
+        else:
+            state.n = left
+        if left < 0:
+            raise NotEnough(command)
+        return Withdrawn(amount=command)
+
+    def after(state: Any, event: Withdrawn) -> Any:
+        left = get(state) - event.amount
+        return {"n": left} if isinstance(state, dict) else Balance(n=left)
+
+    decider = ek.Decider(decide=take, evolve=after, initial=initial, snapshots=1)
+    assert get(store.handle(decider, "account-1", 10).state) == 90
+    with pytest.raises(NotEnough):
+        store.handle(decider, "account-1", 95)
+    assert get(store.handle(decider, "account-1", 90).state) == 0
+    assert [get(store.state(decider, "account-1", as_of=at)) for at in range(3)] == [100, 90, 0]
+
+
+def test_a_state_that_only_remembers_what_it_computed_is_kept(store: ek.EventStore) -> None:
+    """A cached property is no change."""
+    folded: list[int] = []
+
+    def evolve(state: Balance, event: Withdrawn) -> Balance:
+        folded.append(event.amount)
+        return Balance(n=state.n - event.amount)
+
+    decider = ek.Decider(decide=lambda command, state: Withdrawn(amount=state.half), evolve=evolve, initial=Balance)
+    for _ in range(3):
+        store.handle(decider, "account-1", None)
+    assert folded == [50, 25, 12]
+
+
 def test_many_threads_never_lose_an_update(store: ek.EventStore) -> None:
     """Each decides on what it saw; whatever conflicts, the sum is right."""
     decider = ek.Decider(
@@ -325,6 +381,11 @@ def test_what_is_no_event_is_refused_with_the_name_of_decide(store: ek.EventStor
     with pytest.raises(ek.InputError, match=r"forgets \(line \d+\) returned"):
         store.handle(account(decide=forgets), "account-1", None)
     assert store.position == 0
+
+
+def test_a_model_that_is_no_event_is_named_whole(store: ek.EventStore) -> None:
+    with pytest.raises(ek.InputError, match=r"returned Deposit\(amount=1\); return an event"):
+        store.handle(account(decide=lambda command, state: Deposit(amount=1)), "account-1", None)
 
 
 def test_an_evolve_that_fails_names_event_handler_and_state_before(funded: ek.EventStore) -> None:

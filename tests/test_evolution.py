@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import field_validator
 
 import eventsourcing_kit as ek
 from eventsourcing_kit import renames, schema, upcasters
@@ -395,6 +396,31 @@ def test_a_misfit_without_upcasters_offers_to_write_one(store: ek.EventStore) ->
     version_of("T", 2, m=int)
     with pytest.raises(ek.SchemaError, match=r"field 'm': Field required; .*or write @ek.upcast\(T, from_version=1\)"):
         list(store.read())
+
+
+def test_a_class_whose_own_code_fails_names_the_event(store: ek.EventStore) -> None:
+    """Whatever it raises: reads, replays, subscriptions and check_schema know one error for what cannot be read."""
+    store.append("a", [ek.NewEvent(type="T", data={"n": n}) for n in (1, 0, 2)])
+
+    class Shared(ek.Event, type="T"):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def shares(cls, n: int) -> int:
+            return 6 // n
+
+    told = r"position 2 does not fit the class Shared of its type 'T': the class's own code failed: ZeroDivisionError"
+    with pytest.raises(ek.SchemaError, match=told) as caught:
+        list(store.read())
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    (row,) = store.check_schema().to_dict("records")
+    assert (row["ok"], row["would_fail"], row["position"]) == (2, 1, 2)
+    seen: list[int] = []
+    with store.subscribe(lambda event: seen.append(event.data.n), on_error=ek.SKIP) as subscription:
+        subscription.wait_until()
+        assert subscription.parked()["position"].tolist() == [2]
+    assert seen == [6, 3]
 
 
 def test_an_event_of_an_older_class_is_appended_where_it_can_be_read(store: ek.EventStore) -> None:

@@ -171,10 +171,27 @@ def test_what_has_no_meaning_to_write_down_has_none(opaque: Any) -> None:
     assert fingerprint.of(lambda: opaque)[0] is None
 
 
+@pytest.mark.parametrize("opaque", [threading.Lock(), sys.stdout, [].append, {(1, 2)}])
+def test_where_it_is_not_strict_a_type_stands_for_what_has_no_meaning(opaque: Any) -> None:
+    """What is reached beside it counts as ever."""
+    found = [fingerprint.of(lambda one=opaque, n=n: n, strict=False)[0] for n in (1, 1, 2)]
+    assert found[0] is not None
+    assert found[0] == found[1] != found[2]
+
+
 def test_a_walk_notices_when_a_global_is_another_object() -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
     exec("rate = 2\ndef fold(state, event): return state * rate", names)
     _, walk = fingerprint.of(names["fold"])
     assert walk.still_holds()
     names["rate"] = 3
+    assert not walk.still_holds()
+
+
+def test_a_walk_notices_when_a_global_hides_one_of_pythons_own() -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec("def fold(state, event): return max(state, event)", names)
+    _, walk = fingerprint.of(names["fold"])
+    assert walk.still_holds()
+    names["max"] = min
     assert not walk.still_holds()

@@ -207,6 +207,23 @@ def test_a_third_parameter_receives_the_recorded_event(paid: ek.EventStore) -> N
     assert [recorded for _, recorded in seen] == list(paid.read(types=[Paid, "Noted"]))
 
 
+def test_an_initial_that_fails_is_named(paid: ek.EventStore) -> None:
+    """Wherever a first state is needed, also a decider's."""
+    odd = ek.Projection("odd", initial=lambda: 1 // 0, key=None)
+    odd.on(Paid)(lambda state, event: state)
+    decider = ek.Decider(decide=lambda c, s: None, evolve=lambda s, e: s, initial=lambda: 1 // 0, name="odd")
+    for call in (
+        lambda: paid.replay(odd),
+        lambda: paid.replay(odd, as_of=0),
+        lambda: paid.history(odd),
+        lambda: paid.handle(decider, "new", None),
+        lambda: paid.state(decider, "new"),
+        lambda: ek.ReportingDatabase().add(odd),
+    ):
+        with pytest.raises(ek.ProjectionError, match="initial of 'odd' failed: ZeroDivisionError"):
+            call()
+
+
 def test_none_is_an_error_that_names_handler_line_event_and_state(paid: ek.EventStore) -> None:
     """A forgotten return is the most frequent mistake."""
     forgetful = ek.Projection("forgetful", initial=lambda: {"n": 1})

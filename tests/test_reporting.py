@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from time import sleep
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -574,6 +575,16 @@ def test_a_cell_that_is_run_again_replaces_the_database(bank: ek.EventStore, tmp
         older.sql("SELECT 1")
 
 
+def test_a_file_is_the_same_by_whatever_path(bank: ek.EventStore, tmp_path: Path) -> None:
+    """Two that write one file would drop each other's tables."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    older = ek.ReportingDatabase(tmp_path / "data" / "x.duckdb")
+    with ek.ReportingDatabase(tmp_path / "link" / "x.duckdb") as db:
+        db.update(bank)
+        assert "closed" in repr(older)
+
+
 def test_another_stores_events_are_refused(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
     db.add(balances())
     with ek.EventStore() as other:
@@ -619,6 +630,8 @@ def test_files_that_are_no_database_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("not a database " * 1000)
     with pytest.raises(ek.StorageError, match="cannot be opened as a reporting database"):
         ek.ReportingDatabase(tmp_path / "x.txt")
+    with pytest.raises(ek.StorageError, match=r"the folder of .* cannot be made"):
+        ek.ReportingDatabase(tmp_path / "x.txt" / "y.duckdb")
     with pytest.raises(ek.InputError, match="is a folder"):
         ek.ReportingDatabase(tmp_path)
     with pytest.raises(ek.InputError, match="is no file"):
@@ -672,7 +685,7 @@ def test_an_initial_that_fails_is_named(db: ek.ReportingDatabase, bank: ek.Event
     made = ek.Projection("odd", initial=lambda: next(calls))
     made.on(Deposited)(lambda state, event: state)
     db.add(made)
-    with pytest.raises(ek.ProjectionError, match="table 'odd': StopIteration"):
+    with pytest.raises(ek.ProjectionError, match="table 'odd': initial of 'odd' failed: StopIteration"):
         db.update(bank)
 
 
@@ -735,6 +748,93 @@ def test_a_helper_that_changes_makes_a_projection_stale(db: ek.ReportingDatabase
     db.add(with_factor(1))
     assert lag_of(db, bank, "balance")["state"] == "current"
     db.add(with_factor(2))
+    assert lag_of(db, bank, "balance")["state"] == "stale"
+
+
+def test_a_deciders_evolve_is_a_table(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
+    """It goes on, is stale where its code or an event's reading changes, and not where a type it never met does."""
+
+    def account(factor: int) -> ek.Decider:
+        def evolve(state: int, event: Any) -> int:
+            return state + factor * getattr(event, "amount", 0)
+
+        return ek.Decider(decide=lambda command, state: Deposited(amount=command), evolve=evolve, initial=lambda: 0)
+
+    db.add(account(1), table="account")
+    db.update(bank)
+    assert states(db, "account") == {"account-1": 70, "account-2": 7} == bank.replay(account(1))
+    bank.handle(account(1), "account-2", 5)
+    db.add(account(1), table="account")
+    type(ek.Event)("Reported.NeverMet", (ek.Event,), {"__annotations__": {}})
+    assert db.update(bank).set_index("table").loc["account", "state"] == "current"
+    assert states(db, "account") == {"account-1": 70, "account-2": 12}
+    db.add(account(2), table="account")
+    assert lag_of(db, bank, "account")["state"] == "stale"
+    db.rebuild("account", bank)
+    assert states(db, "account") == {"account-1": 140, "account-2": 24}
+
+
+def test_an_upcaster_of_an_event_that_was_met_makes_a_deciders_table_stale(
+    db: ek.ReportingDatabase, store: ek.EventStore
+) -> None:
+    store.append("a", ek.NewEvent(type="Reported.Fee", data={"cents": 5}))
+    total = ek.Decider(decide=lambda c, s: None, evolve=lambda s, e: s + e["cents"], initial=lambda: 0, name="total")
+    db.add(total)
+    db.update(store)
+    type(ek.Event)("Reported.Fee", (ek.Event,), {"__annotations__": {"cents": int}}, version=2)
+    ek.upcast("Reported.Fee", from_version=1)(lambda data: data)
+    assert lag_of(db, store, "total")["state"] == "stale"
+
+
+def test_a_store_that_skips_other_events_makes_a_table_stale(folder: Path, tmp_path: Path) -> None:
+    """Rows are found by the order in which their keys came, so with other events they would be others' rows."""
+    with ek.EventStore(folder, unknown="skip") as store, ek.ReportingDatabase(tmp_path / "bank.duckdb") as db:
+        store.append("first", ek.NewEvent(type="Reported.Unknown"))
+        store.append("account-1", Deposited(amount=1))
+        db.add(with_unknown())
+        db.update(store)
+        assert states(db, "counted") == {"account-1": 1}
+    with ek.EventStore(folder) as store, ek.ReportingDatabase(tmp_path / "bank.duckdb") as db:
+        db.add(with_unknown())
+        store.append("first", ek.NewEvent(type="Reported.Unknown"))
+        assert db.update(store).set_index("table").loc["counted", "state"] == "stale"
+        assert states(db, "counted") == {"account-1": 1}
+        db.rebuild("counted", store)
+        assert states(db, "counted") == {"first": 2, "account-1": 1} == store.replay(with_unknown())
+
+
+def with_unknown() -> ek.Projection:
+    made = ek.Projection("counted", initial=lambda: 0)
+    made.on(Deposited, "Reported.Unknown")(lambda state, event: state + 1)
+    return made
+
+
+def test_a_handler_that_reaches_what_has_no_fingerprint_is_watched_all_the_same(
+    db: ek.ReportingDatabase, bank: ek.EventStore
+) -> None:
+    """A lock, a logger or a list of what was seen is no reason to be stale, nor to miss a change elsewhere."""
+    seen: list[int] = []
+
+    def guarded(factor: int) -> ek.Projection:
+        lock, made = threading.Lock(), ek.Projection("balance", initial=lambda: 0)
+
+        @made.on(Deposited)
+        def deposited(state: int, event: Deposited) -> int:
+            with lock:
+                seen.append(event.amount)
+            return state + factor * event.amount
+
+        return made
+
+    db.add(guarded(1))
+    db.update(bank)
+    bank.append("account-2", Deposited(amount=3))
+    assert db.update(bank).set_index("table").loc["balance", "state"] == "current"
+    assert seen == [100, 7, -30, 3]
+    seen.clear()
+    db.add(guarded(1))
+    assert lag_of(db, bank, "balance")["state"] == "current"
+    db.add(guarded(2))
     assert lag_of(db, bank, "balance")["state"] == "stale"
 
 
@@ -883,11 +983,11 @@ def test_a_reader_of_a_folder_can_be_followed(folder: Path, db: ek.ReportingData
         db.add(balances())
         db.follow(reader)
         position = writer.append("a-1", Deposited(amount=5)).position
-        with pytest.raises(ek.MomentError):
-            db.wait_until(reader, position + 5)
+        with pytest.raises(ek.LaggardError):
+            db.wait_until(reader, position + 5, timeout=0)
         db.wait_until(reader, timeout=WAIT)
         assert states(db) in ({}, {"a-1": 5})
-        db.wait_until(writer, position, timeout=WAIT)
+        db.wait_until(reader, position, timeout=WAIT)  # the reader itself may not have seen it yet
         assert states(db) == {"a-1": 5}
 
 
@@ -907,6 +1007,55 @@ def test_waiting_names_the_laggard(db: ek.ReportingDatabase, bank: ek.EventStore
     with pytest.raises(ek.LaggardError, match=r"'fragile' is at 0, 6 behind .*unlucky") as caught:
         db.wait_until(bank, timeout=WAIT)
     assert isinstance(caught.value.__cause__, ek.ProjectionError)
+
+
+def test_a_receipt_or_a_position_ahead_of_the_log_is_waited_for(db: ek.ReportingDatabase, bank: ek.EventStore) -> None:
+    db.add(balances())
+    receipt = bank.append("account-1", Deposited(amount=1))
+    with pytest.raises(ek.LaggardError, match=r"'balance' is at 0, 9 behind; the log itself is known up to 6; nothing"):
+        db.wait_until(bank, 9, timeout=0)
+    with db.follow(bank):
+        db.wait_until(bank, receipt, timeout=WAIT)
+        assert states(db)["account-1"] == 71
+        later = threading.Timer(0.1, lambda: bank.append("account-1", Deposited(amount=1)))
+        later.start()
+        db.wait_until(bank, 7, timeout=WAIT)
+        later.join()
+        assert states(db)["account-1"] == 72
+    for wrong, told in (({"timeout": "soon"}, "timeout is 'soon'"), ({"position": -1}, "-1 is no position")):
+        with pytest.raises(ek.InputError, match=told):
+            db.wait_until(bank, **wrong)
+
+
+def test_a_follower_outlasts_a_storage_that_does_not_answer(
+    db: ek.ReportingDatabase, bank: ek.EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.add(balances())
+    with db.follow(bank) as follower:
+        db.wait_until(bank, timeout=WAIT)
+        with monkeypatch.context() as silent:
+            answer = bank._log.refresh
+
+            def refresh() -> None:
+                if threading.current_thread().name == "eventsourcing-kit-reporting":
+                    raise ek.StorageError("the storage does not answer")
+                answer()
+
+            silent.setattr(bank._log, "refresh", refresh)
+            while follower.error is None:
+                sleep(0.01)
+            bank.append("account-1", Deposited(amount=1))
+            with pytest.raises(ek.LaggardError, match=r"following failed \(StorageError: the storage does not answer"):
+                db.wait_until(bank, timeout=0.5)
+            assert "does not answer" in repr(follower)
+        db.wait_until(bank, timeout=WAIT)
+        while follower.error is not None:
+            sleep(0.01)
+        monkeypatch.setattr(bank._log, "refresh", lambda: 1 / 0)
+        follower._thread.join(WAIT)  # type: ignore[union-attr]
+        assert not follower.runs
+        assert "stopped (ZeroDivisionError" in repr(follower)
+        monkeypatch.undo()
 
 
 def test_following_ends_with_the_store_and_with_the_database(bank: ek.EventStore, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,12 @@ def test_a_predicate_that_fails_harms_no_command(store: ek.EventStore) -> None:
     assert "its policy failed: AttributeError" in store.snapshots()["remark"].iloc[0]
 
 
+def test_a_predicate_that_fails_where_snapshots_are_asked_for_is_named(paid: ek.EventStore) -> None:
+    told = r"says when 'acc' has snapshots failed at position 1 on Paid\(.*AttributeError: .*missing.*; the state was 0"
+    with pytest.raises(ek.ProjectionError, match=told):
+        paid.take_snapshots(account(snapshots=lambda state, event: event.missing))
+
+
 def test_a_long_replay_leaves_a_snapshot_from_which_the_next_goes_on(paid: ek.EventStore) -> None:
     """Of the stream where one is asked for, else of all keys; also as of the past."""
     kept = balance(snapshots=15)
@@ -241,6 +248,24 @@ def test_a_reader_uses_them_and_never_writes_any(folder: Path) -> None:
         assert rows(reader) == before
         with pytest.raises(ek.ReadOnlyError):
             reader.take_snapshots(kept)
+
+
+def test_a_stricter_store_takes_none_over_events_at_which_it_fails(folder: Path) -> None:
+    """A snapshot would hide what `unknown="fail"` is to tell; the other way round none fails."""
+    loose = ek.Projection("loose", initial=lambda: 0, snapshots=2)
+    loose.on("Snap.Loose")(lambda state, event: state + 1)
+    with ek.EventStore(folder) as store:
+        store.append("a", [ek.NewEvent(type="Snap.Loose")] * 5)
+        assert store.replay(loose) == {"a": 5}
+        assert folds(store, loose) == 0
+    with ek.EventStore(folder, unknown="fail") as store:
+        with pytest.raises(ek.SchemaError, match=r"position 1 .*unknown='fail'"):
+            store.replay(loose)
+        store.append("b", [Paid(amount=1)] * 3)
+        store.replay(balance(snapshots=2), key="b")
+    with ek.EventStore(folder) as store:
+        assert folds(store, loose) == 0
+        assert folds(store, balance(snapshots=2), key="b") == 0
 
 
 def test_they_survive_the_process_that_took_them(folder: Path) -> None:
@@ -304,6 +329,23 @@ def test_what_commands_keep_follows_the_code_too(paid: ek.EventStore, monkeypatc
     assert (saw, kept) == ([31], [310])
 
 
+def test_what_commands_keep_follows_code_behind_a_lock(paid: ek.EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no fingerprint hides nothing that is reached after it."""
+    lock = threading.Lock()
+
+    def evolve(state: int, event: Paid) -> int:
+        with lock:
+            return state + rate() * event.amount
+
+    decider = ek.Decider(decide=lambda command, state: Paid(amount=1), evolve=evolve, initial=lambda: 0)
+    paid.handle(decider, "account-1", None)
+    monkeypatch.setitem(globals(), "rate", lambda: 10)
+    kept: list[int] = []
+    monkeypatch.setattr(decider, "decide", lambda command, state: kept.append(state))
+    paid.handle(decider, "account-1", None)
+    assert kept == [310]
+
+
 def test_another_initial_key_or_set_of_handlers_is_another_fold(paid: ek.EventStore) -> None:
     paid.take_snapshots(balance(snapshots=5))
     more = balance(snapshots=5)
@@ -330,6 +372,31 @@ def test_a_class_of_an_event_that_was_folded_counts_and_no_other(paid: ek.EventS
     assert not taken(paid, balance(snapshots=5))
     assert rows(paid)[0] == ("balance", None, 41, False)
     assert folds(paid, balance(snapshots=5), key="account-1") == 1, "the one before it is still good"
+
+
+def test_those_of_older_code_can_be_removed(folder: Path) -> None:
+    """By default of what was met; by its name also what no code is there for any more."""
+    with ek.EventStore(folder) as store:
+        store.append("account-1", [Paid(amount=1)] * 6)
+        store.append("account-2", [Paid(amount=1)] * 6)
+        for one in (account(1, snapshots=3), account(2, snapshots=3), whole(snapshots=3)):
+            store.take_snapshots(one)
+        before = len(rows(store))
+    with ek.EventStore(folder) as store:
+        assert store.drop_snapshots() == 0
+        assert store.drop_snapshots(account(2, snapshots=3)) == 5
+        assert store.drop_snapshots(account(2, snapshots=3)) == 0
+        assert {row[3] for row in rows(store) if row[0] == "acc"} == {True}
+        assert taken(store, account(2, snapshots=3))
+        with pytest.raises(ek.InputError, match=r"no snapshot named 'hole'; there are those of: \['acc', 'whole'\]"):
+            store.drop_snapshots("hole", account(1))
+        assert store.drop_snapshots("whole") == before - 10
+        assert {row[0] for row in rows(store)} == {"acc"}
+        store.replay(account(3, snapshots=100))
+        assert store.drop_snapshots() == 5
+        assert rows(store) == []
+    with ek.EventStore(folder, read_only=True) as reader, pytest.raises(ek.ReadOnlyError):
+        reader.drop_snapshots()
 
 
 def test_code_without_a_fingerprint_uses_none(paid: ek.EventStore) -> None:

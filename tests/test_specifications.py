@@ -251,6 +251,19 @@ def test_a_handler_that_fails_in_another_order_minds_the_order() -> None:
     assert "&#x27;owner&#x27;" in html
 
 
+def test_a_handler_that_changes_its_events_is_tried_with_fresh_ones() -> None:
+    """What it did to one delivery is not seen in the next."""
+    last = ek.Projection("last", initial=list)
+
+    @last.on("Spec.Listed")
+    def listed(state: list[int], event: dict[str, Any]) -> list[int]:
+        event["found"].append(0)
+        return [*event["found"]]
+
+    verdict = ek.testing.sensitivity(last, ek.NewEvent(type="Spec.Listed", data={"found": [1]}))
+    assert verdict.idempotent
+
+
 @examples(amounts=st.lists(st.integers(-2, 2), min_size=1, max_size=5), kind=st.sampled_from(["sum", "max", "last"]))
 def test_a_verdict_is_that_of_trying_by_hand(amounts: list[int], kind: str) -> None:
     step = {"sum": lambda a, b: a + b, "max": max, "last": lambda a, b: b}[kind]

@@ -370,6 +370,30 @@ def test_skip_goes_on_at_once_and_records_it(store: ek.EventStore) -> None:
     assert list(store.parked().columns) == list(aside.columns)
 
 
+def test_parked_events_can_be_chosen_and_given_up(folder: Path) -> None:
+    """For good: what was dropped is not parked after a restart either, and the log still has it."""
+    handler = Failing(p1=9, p2=1, p3=9, p4=9)
+    with ek.EventStore(folder, fsync=False) as store:
+        store.append("a-1", [fact(i) for i in range(4)])
+        mail = store.subscribe(handler, name="mail", on_error=ek.SKIP)
+        mail.wait_until(timeout=PATIENCE)
+        assert mail.retry_parked(2) == 1
+        assert handler.seen == [2]
+        assert mail.drop_parked(3, *store.read(limit=1)) == 2
+        assert mail.parked()["position"].tolist() == [4]
+        for wrong, told in (((1, 4), "no event is parked at position 1; those that are: 4"), (("x",), "'x' is no")):
+            with pytest.raises(ek.InputError, match=told):
+                mail.drop_parked(*wrong)
+        assert mail.parked()["position"].tolist() == [4]
+    with ek.EventStore(folder, fsync=False) as store:
+        assert store.parked("mail")["position"].tolist() == [4]
+        mail = store.subscribe(handler, name="mail")
+        assert (mail.drop_parked(), mail.drop_parked(), mail.retry_parked()) == (1, 0, 0)
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert reader.parked("mail").empty
+        assert reader.position == 4
+
+
 def test_a_failed_one_can_retry_what_it_parked_before(store: ek.EventStore) -> None:
     """In the caller's thread, as it has none."""
     handler = Failing(p1=1)
@@ -747,6 +771,7 @@ async def a_coroutine(event: ek.RecordedEvent) -> None: ...
         (lambda store: store.subscribe(print, name=""), "a subscription is named by text"),
         (lambda store: store.subscribe(print, after=5), "no position 5"),
         (lambda store: store.subscribe(print, types=[int]), "is no event type"),
+        (lambda store: store.subscribe(print, types=5), "5 is no event type"),
         (lambda store: store.subscribe(print, on_error="retry"), "on_error is 'retry'"),
         (lambda store: ek.Park(retries=-1), "retries is -1"),
         (lambda store: ek.Park(pause=float("nan")), "pause is nan"),
