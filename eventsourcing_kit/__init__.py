@@ -29,50 +29,50 @@ from eventsourcing_kit.errors import (
     StoreClosedError,
     SupersededError,
 )
-from eventsourcing_kit.event import Event, NewEvent, RecordedEvent
-from eventsourcing_kit.upcasters import upcast
+from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
+from eventsourcing_kit.events.upcasters import upcast
 
 if TYPE_CHECKING:
     from eventsourcing_kit import charts, testing
-    from eventsourcing_kit.append import Append, Receipt
-    from eventsourcing_kit.command_context import context
-    from eventsourcing_kit.decider import Decider
-    from eventsourcing_kit.handling import Handled
-    from eventsourcing_kit.history import History
-    from eventsourcing_kit.parked import SKIP, STOP, Park
-    from eventsourcing_kit.projection import GONE, Projection
-    from eventsourcing_kit.read import Read
-    from eventsourcing_kit.report import Report
+    from eventsourcing_kit.checking.report import Report
+    from eventsourcing_kit.checking.schema_frames import schemas
+    from eventsourcing_kit.events.command_context import context
+    from eventsourcing_kit.folding.decider import Decider
+    from eventsourcing_kit.folding.handling import Handled
+    from eventsourcing_kit.folding.history import History
+    from eventsourcing_kit.folding.projection import GONE, Projection
+    from eventsourcing_kit.following.parked import SKIP, STOP, Park
+    from eventsourcing_kit.following.subscription import Subscription
+    from eventsourcing_kit.reading.append import Append, Receipt
+    from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
-    from eventsourcing_kit.schema_frames import schemas
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame, rescue
-    from eventsourcing_kit.subscription import Subscription
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
     "ANY": "store",
-    "Append": "append",
-    "Decider": "decider",
+    "Append": "reading.append",
+    "Decider": "folding.decider",
     "EventStore": "store",
-    "GONE": "projection",
-    "Handled": "handling",
-    "History": "history",
+    "GONE": "folding.projection",
+    "Handled": "folding.handling",
+    "History": "folding.history",
     "NO_STREAM": "store",
-    "Park": "parked",
-    "Projection": "projection",
-    "Read": "read",
-    "Receipt": "append",
-    "Report": "report",
+    "Park": "following.parked",
+    "Projection": "folding.projection",
+    "Read": "reading.read",
+    "Receipt": "reading.append",
+    "Report": "checking.report",
     "ReportingDatabase": "reporting",
-    "SKIP": "parked",
-    "STOP": "parked",
+    "SKIP": "following.parked",
+    "STOP": "following.parked",
     "STREAM_EXISTS": "store",
-    "Subscription": "subscription",
+    "Subscription": "following.subscription",
     "charts": "",
-    "context": "command_context",
+    "context": "events.command_context",
     "from_frame": "store",
     "rescue": "store",
-    "schemas": "schema_frames",
+    "schemas": "checking.schema_frames",
     "testing": "",
 }
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
-from eventsourcing_kit import chart_data as data
-from eventsourcing_kit import lag_data, renderer
+from eventsourcing_kit.drawing import chart_data as data
+from eventsourcing_kit.drawing import lag_data, renderer
 from eventsourcing_kit.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from eventsourcing_kit.history import History
+    from eventsourcing_kit.folding.history import History
 
 __all__ = ["evolution", "lag", "scrubber", "snapshots", "timeline"]
 

@@ -13,30 +13,31 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from eventsourcing_kit import frames, table_lag
-from eventsourcing_kit import table_catalogue as catalogue
-from eventsourcing_kit.append import Receipt
-from eventsourcing_kit.decider import projection_of
-from eventsourcing_kit.duck import Duck, checked_path
 from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
-from eventsourcing_kit.events_table import EVENTS
-from eventsourcing_kit.progress import bar
-from eventsourcing_kit.reported_table import ReportedTable, advance, named
+from eventsourcing_kit.folding.decider import projection_of
+from eventsourcing_kit.following.waiting import check_position, check_timeout
+from eventsourcing_kit.loading.progress import bar
+from eventsourcing_kit.reading import frames
+from eventsourcing_kit.reading.append import Receipt
+from eventsourcing_kit.reading.table_progress import Progress
 from eventsourcing_kit.store import EventStore
-from eventsourcing_kit.table_fold import mark_of
-from eventsourcing_kit.table_follower import Follower
-from eventsourcing_kit.table_progress import Progress
-from eventsourcing_kit.table_release import EventsSource, Kept, StateSource
-from eventsourcing_kit.waiting import check_position, check_timeout
+from eventsourcing_kit.tables import table_catalogue as catalogue
+from eventsourcing_kit.tables import table_lag
+from eventsourcing_kit.tables.duck import Duck, checked_path
+from eventsourcing_kit.tables.events_table import EVENTS
+from eventsourcing_kit.tables.reported_table import ReportedTable, advance, named
+from eventsourcing_kit.tables.table_fold import mark_of
+from eventsourcing_kit.tables.table_follower import Follower
+from eventsourcing_kit.tables.table_release import EventsSource, Kept, StateSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eventsourcing_kit.decider import Decider
-    from eventsourcing_kit.log import Log
-    from eventsourcing_kit.moment import Moment
-    from eventsourcing_kit.projection import Projection
-    from eventsourcing_kit.table_release import Release, Source
+    from eventsourcing_kit.folding.decider import Decider
+    from eventsourcing_kit.folding.projection import Projection
+    from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.records.moment import Moment
+    from eventsourcing_kit.tables.table_release import Release, Source
 
 _NAME_CHARACTERS = 120
 _EVENTS_WORTH_A_BAR = 50_000

@@ -13,11 +13,6 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit import location, schema
-from eventsourcing_kit.append import Append, Receipt, as_event, checked_appends, submission
-from eventsourcing_kit.batch import Expected, ExpectedVersion, Submission
-from eventsourcing_kit.decider import Decider, check_decider, projection_of
-from eventsourcing_kit.draft import Events
 from eventsourcing_kit.errors import (
     ConcurrencyError,
     EventSourcingError,
@@ -26,31 +21,37 @@ from eventsourcing_kit.errors import (
     ReadOnlyError,
     StorageError,
 )
-from eventsourcing_kit.event import Event, type_names
-from eventsourcing_kit.following import Following, follow
-from eventsourcing_kit.handling import RETRIES, Handled, Handling, check_retries, state_of
-from eventsourcing_kit.opening import Terms, opened
-from eventsourcing_kit.parked import STOP, OnError
-from eventsourcing_kit.projection import Projection
-from eventsourcing_kit.read import Read, Selection
-from eventsourcing_kit.replay import EVERY, Steps, fold
-from eventsourcing_kit.snapshots import Snapshots
-from eventsourcing_kit.underway import underway
-from eventsourcing_kit.unknown import Policies, Policy
-from eventsourcing_kit.waiting import check_timeout
+from eventsourcing_kit.events import schema
+from eventsourcing_kit.events.event import Event, type_names
+from eventsourcing_kit.folding.decider import Decider, check_decider, projection_of
+from eventsourcing_kit.folding.handling import RETRIES, Handled, Handling, check_retries, state_of
+from eventsourcing_kit.folding.projection import Projection
+from eventsourcing_kit.folding.replay import EVERY, Steps, fold
+from eventsourcing_kit.folding.snapshots import Snapshots
+from eventsourcing_kit.following.followers import Following, follow
+from eventsourcing_kit.following.parked import STOP, OnError
+from eventsourcing_kit.following.waiting import check_timeout
+from eventsourcing_kit.log.opening import Terms, opened
+from eventsourcing_kit.reading.append import Append, Receipt, as_event, checked_appends, submission
+from eventsourcing_kit.reading.read import Read, Selection
+from eventsourcing_kit.records.batch import Expected, ExpectedVersion, Submission
+from eventsourcing_kit.records.draft import Events
+from eventsourcing_kit.records.unknown import Policies, Policy
+from eventsourcing_kit.storage import location
+from eventsourcing_kit.storage.underway import underway
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     import pandas as pd
 
-    from eventsourcing_kit.batch import Stored
-    from eventsourcing_kit.event import RecordedEvent
-    from eventsourcing_kit.history import History
-    from eventsourcing_kit.moment import Moment
-    from eventsourcing_kit.report import Report
-    from eventsourcing_kit.subscription import Subscription
-    from eventsourcing_kit.writer import Writer
+    from eventsourcing_kit.checking.report import Report
+    from eventsourcing_kit.events.event import RecordedEvent
+    from eventsourcing_kit.folding.history import History
+    from eventsourcing_kit.following.subscription import Subscription
+    from eventsourcing_kit.log.writer import Writer
+    from eventsourcing_kit.records.batch import Stored
+    from eventsourcing_kit.records.moment import Moment
 
 ANY = ExpectedVersion.ANY
 NO_STREAM = ExpectedVersion.NO_STREAM
@@ -243,7 +244,7 @@ class EventStore:
         column and value, and then nothing is loaded. `progress` shows a bar; by default for long loads at a terminal or
         in a notebook, and never in a test.
         """
-        from eventsourcing_kit.load import Columns, from_frame
+        from eventsourcing_kit.loading.load import Columns, from_frame
 
         writer = self._writing()
         loaded = from_frame(frame, Columns(stream, type, recorded_at, occurred_at, id))
@@ -334,7 +335,7 @@ class EventStore:
 
     def streams(self) -> pd.DataFrame:
         """One row a stream, in order of appearance: stream, category, version, first_recorded_at, last_recorded_at."""
-        from eventsourcing_kit import overview
+        from eventsourcing_kit.reading import overview
 
         self._log.refresh()
         return overview.streams(self._log)
@@ -344,7 +345,7 @@ class EventStore:
 
         Types stand under the names that they were stored with, also where they were renamed since.
         """
-        from eventsourcing_kit import overview
+        from eventsourcing_kit.reading import overview
 
         self._log.refresh()
         return overview.types(self._log)
@@ -359,7 +360,7 @@ class EventStore:
 
         `progress` shows a bar; by default for long logs at a terminal or in a notebook, and never in a test.
         """
-        from eventsourcing_kit import schema_frames
+        from eventsourcing_kit.checking import schema_frames
 
         self._log.refresh()
         with _bar(self._log.head.last, progress) as advance:
@@ -382,7 +383,7 @@ class EventStore:
         >>> store.verify(expected=(report.position, report.digest)).ok
         True
         """
-        from eventsourcing_kit import verify
+        from eventsourcing_kit.checking import verify
 
         self._log.check_usable()
         with _bar(self._log.head.last, progress) as advance:
@@ -427,7 +428,7 @@ class EventStore:
         category: str | None = None,
     ) -> History:
         """Every state that a replay passes through, up to a moment."""
-        from eventsourcing_kit.history import History
+        from eventsourcing_kit.folding.history import History
 
         self._log.refresh()
         projection = projection_of(projection)
@@ -455,7 +456,7 @@ class EventStore:
         projections that this handle has not met yet; give them, and they are. A projection whose states cannot be kept
         has a row that says why.
         """
-        from eventsourcing_kit import snapshot_frames
+        from eventsourcing_kit.folding import snapshot_frames
 
         self._log.refresh()
         return snapshot_frames.snapshots(self._log, self._snapshots, [projection_of(one) for one in projections])
@@ -482,7 +483,7 @@ class EventStore:
         Columns: position, without (events folded from the beginning), with_snapshots, snapshot (the position from which
         the replay goes on; 0 is the beginning). With `key`, of a replay of that key.
         """
-        from eventsourcing_kit import snapshot_frames
+        from eventsourcing_kit.folding import snapshot_frames
 
         self._log.refresh()
         fold = projection_of(projection)
@@ -654,7 +655,7 @@ def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = N
     checkpoints of subscriptions and snapshots, are not taken along: they are made again. Raises `StorageError` where
     not even the first commit can be read.
     """
-    from eventsourcing_kit import salvage
+    from eventsourcing_kit.log import salvage
 
     folder, target = location.parse(path, {}).folder, location.parse(into, {}).folder
     if folder is None:
@@ -683,7 +684,7 @@ def _can_name_a_stream(key: object) -> bool:
 
 
 def _bar(total: int, progress: bool | None) -> Any:
-    from eventsourcing_kit.progress import bar
+    from eventsourcing_kit.loading.progress import bar
 
     return bar(total, progress, worth_it=total >= _ROWS_WORTH_A_BAR)
 

@@ -13,11 +13,11 @@ from html import escape
 from typing import Any
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.moment import aware_us, from_us
-from eventsourcing_kit.notebook_check import check_notebook
-from eventsourcing_kit.purity import checked
-from eventsourcing_kit.sensitivity import Sensitivity, sensitivity
-from eventsourcing_kit.specification import given
+from eventsourcing_kit.folding.purity import checked
+from eventsourcing_kit.lessons.notebook_check import check_notebook
+from eventsourcing_kit.lessons.sensitivity import Sensitivity, sensitivity
+from eventsourcing_kit.lessons.specification import given
+from eventsourcing_kit.records.moment import aware_us, from_us
 
 __all__ = [
     "Clock", "Exercise", "Sensitivity", "Verdict", "check_notebook", "checked", "clock", "exercise", "given",

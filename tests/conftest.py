@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import renames, schema, upcasters
+from eventsourcing_kit.events import renames, schema, upcasters
 
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # The same examples every time; `--hypothesis-profile=explore` looks for new ones.
@@ -57,4 +57,4 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that has no locks for files: each commit to a folder becomes a file of SlateDB's."""
-    monkeypatch.setattr("eventsourcing_kit.device.HAS_LOCKS", False)
+    monkeypatch.setattr("eventsourcing_kit.storage.device.HAS_LOCKS", False)

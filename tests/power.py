@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[1]
 _WRITER = """
     import json, os, sys, threading, time
     import eventsourcing_kit as ek
-    from eventsourcing_kit import device, journal, local_folder
-    from eventsourcing_kit.slate import opening
+    from eventsourcing_kit.storage import device, journal, local_folder
+    from eventsourcing_kit.storage.slate import opening
 
     folder, notes, through = sys.argv[1], open(sys.argv[2], "ab", buffering=0), sys.argv[3] == "through"
     if not through:

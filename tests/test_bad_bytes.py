@@ -19,9 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import end_mark, event_frame, keys, record
-from eventsourcing_kit.read import recorded
-from eventsourcing_kit.rows import Draft, Rows
+from eventsourcing_kit.log import end_mark
+from eventsourcing_kit.reading import event_frame
+from eventsourcing_kit.reading.read import recorded
+from eventsourcing_kit.records import record
+from eventsourcing_kit.records.rows import Draft, Rows
+from eventsourcing_kit.storage import keys
 from tests.test_record import commits
 
 PACKAGE = Path(ek.__file__).parent

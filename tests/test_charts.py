@@ -15,7 +15,8 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from eventsourcing_kit import charts, renderer
+from eventsourcing_kit import charts
+from eventsourcing_kit.drawing import renderer
 from eventsourcing_kit.errors import InputError
 
 START = pd.Timestamp("2026-01-05T09:00:00Z")

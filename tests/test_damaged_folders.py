@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import marker, salvage, wal
-from eventsourcing_kit.slate.binding import drive, slate
+from eventsourcing_kit.log import salvage
+from eventsourcing_kit.storage import marker, wal
+from eventsourcing_kit.storage.slate.binding import drive, slate
 
 WAYS: dict[str, Callable[[bytes], bytes] | None] = {
     "missing": None,
@@ -37,7 +38,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve commits of one event: four in a table, and the rest, of two sessions, in the write-ahead log."""
     folder = tmp_path_factory.mktemp("whole") / "store"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eventsourcing_kit.device.HAS_LOCKS", False)  # no journal, so each commit has a file
+        patch.setattr("eventsourcing_kit.storage.device.HAS_LOCKS", False)  # no journal, so each commit has a file
         with ek.EventStore(folder, seed=1) as store:
             for n in range(9):
                 store.append(f"a-{n % 2}", noted(n))
@@ -212,7 +213,7 @@ def test_a_hole_is_not_read_over_although_the_marker_is_lost(copied: Path) -> No
 def test_reads_look_for_holes_themselves(whole: Path, tmp_path: Path) -> None:
     """Whatever made them, and whichever way they are read."""
     with ek.EventStore(shutil.copytree(whole, tmp_path / "store")) as store:
-        from eventsourcing_kit import keys
+        from eventsourcing_kit.storage import keys
 
         store._log.table.write([(keys.log(7), None), (keys.stream("a-0", 4), None)], flush=True)
         for read in (store.read(), store.read(backwards=True), store.read("a-0"), store.read("a-0", backwards=True)):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import field_validator
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import renames, schema, upcasters
+from eventsourcing_kit.events import renames, schema, upcasters
 
 Data = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from eventsourcing_kit import fingerprint
+from eventsourcing_kit.events import fingerprint
 
 FOLD = """
 import enum, math
@@ -66,7 +66,7 @@ def test_it_is_the_same_in_every_process() -> None:
     """Hashes are seeded anew in each, and sets come in another order."""
     code = (
         "import sys; names = {'__name__': '__main__'}; exec(sys.stdin.read(), names); "
-        "from eventsourcing_kit import fingerprint; print(fingerprint.of(names['evolve'], names['Basket'])[0])"
+        "from eventsourcing_kit.events import fingerprint; print(fingerprint.of(names['evolve'], names['Basket'])[0])"
     )
     found = set()
     for seed in ("1", "2"):

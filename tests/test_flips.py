@@ -20,8 +20,8 @@ import pytest
 import slatedb.uniffi as library
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import log
-from eventsourcing_kit.slate.binding import aside, drive
+from eventsourcing_kit.log import log
+from eventsourcing_kit.storage.slate.binding import aside, drive
 
 STREAMS = ("a-1", "b-0", "b-1", "b-2", "c", "d", "nothing")
 Flip = tuple[str, int, int]

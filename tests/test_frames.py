@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.frames import field_names
+from eventsourcing_kit.reading.frames import field_names
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ATTRIBUTES = ["id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata"]

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import device, journal, log, writer
+from eventsourcing_kit.log import log, writer
+from eventsourcing_kit.storage import device, journal
 from tests.power import ROOT
 
 
@@ -118,7 +119,7 @@ def test_a_limit_on_the_size_of_files_is_like_a_full_disk(folder: Path) -> None:
     code = """
         import resource, sys, time
         import eventsourcing_kit as ek
-        from eventsourcing_kit import log, writer
+        from eventsourcing_kit.log import log, writer
         log.PATIENCE_SECONDS, writer._LOOK_SECONDS = 0.5, 0.1
         store = ek.EventStore(sys.argv[1])
         store.append("a", ek.NewEvent(type="Noted"))

@@ -14,9 +14,11 @@ import pandas as pd
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import keys, record, schema
-from eventsourcing_kit.location import Location
-from eventsourcing_kit.slate.table import Table
+from eventsourcing_kit.events import schema
+from eventsourcing_kit.records import record
+from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage.location import Location
+from eventsourcing_kit.storage.slate.table import Table
 from tests.golden.make import Deposited, Opened, make
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1"

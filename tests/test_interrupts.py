@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.batch import Batch, Submission
-from eventsourcing_kit.keeping import Flushed
-from eventsourcing_kit.rows import Draft
-from eventsourcing_kit.writer import Writer
+from eventsourcing_kit.log.keeping import Flushed
+from eventsourcing_kit.log.writer import Writer
+from eventsourcing_kit.records.batch import Batch, Submission
+from eventsourcing_kit.records.rows import Draft
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import device, journal, keys, wal
+from eventsourcing_kit.storage import device, journal, keys, wal
 from tests.power import ROOT
 
 SMALL = 1 << 12  # a journal that is full after a few commits
@@ -42,7 +42,7 @@ def killed(folder: Path, commits: int, *, full: int = 1 << 18, fsync: bool = Tru
     code = """
         import os, sys
         import eventsourcing_kit as ek
-        from eventsourcing_kit import journal
+        from eventsourcing_kit.storage import journal
         journal.FULL_BYTES = int(sys.argv[3])
         store = ek.EventStore(sys.argv[1], fsync=sys.argv[4] == "True")
         for n in range(store.position, store.position + int(sys.argv[2])):

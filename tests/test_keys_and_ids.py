@@ -13,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import ids, keys
+from eventsourcing_kit.records import ids
+from eventsourcing_kit.storage import keys
 
 NAMES = st.text(st.sampled_from("a\x00\x01\xff-é😀\U0010ffff"), min_size=1, max_size=5) | st.text(
     st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.location import parse
+from eventsourcing_kit.storage.location import parse
 
 KEYS = {"access_key_id": "AKID", "secret_access_key": "NEVERSHOWN"}
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.moment import from_us, parse, to_us
+from eventsourcing_kit.records.moment import from_us, parse, to_us
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MINUTE, US = timedelta(minutes=1), timedelta(microseconds=1)

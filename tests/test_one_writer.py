@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import journal
+from eventsourcing_kit.storage import journal
 from tests.power import ROOT
 from tests.processes.campaign import Process, take_turns
 
@@ -122,7 +122,7 @@ def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
 _STOPPED = """
     import os, signal, sys, time
     import eventsourcing_kit as ek
-    from eventsourcing_kit import device
+    from eventsourcing_kit.storage import device
 
     store = ek.EventStore(sys.argv[1])
     store.append("a", ek.NewEvent(type="Noted", data={"n": 1}))

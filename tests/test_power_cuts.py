@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import device, local_folder, marker, wal
+from eventsourcing_kit.storage import device, local_folder, marker, wal
 from tests.power import ROOT, Machine
 
 
@@ -44,7 +44,7 @@ def another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
 _TRACED = """
     import os, sys
     import eventsourcing_kit as ek
-    from eventsourcing_kit import device, journal
+    from eventsourcing_kit.storage import device, journal
     if sys.argv[3] == "plain":
         device.set_sync_flag = lambda path, on: False
     journal.FULL_BYTES = int(sys.argv[4])
@@ -199,7 +199,7 @@ def test_a_manifest_that_no_acknowledgement_relied_on_is_set_aside_after_a_cut(
 @pytest.mark.usefixtures("plain_disk", "without_journal")
 def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder: Path) -> None:
     """So that a cut never takes away a manifest that an acknowledged event needs."""
-    from eventsourcing_kit.slate.binding import drive
+    from eventsourcing_kit.storage.slate.binding import drive
 
     with ek.EventStore(folder) as store:
         for n in range(3):
@@ -210,7 +210,7 @@ def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder:
 
 
 def _memtable() -> object:
-    from eventsourcing_kit.slate.binding import slate
+    from eventsourcing_kit.storage.slate.binding import slate
 
     return slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import eventsourcing_kit as ek
+from eventsourcing_kit.events import schema
 
 
 class Opened(ek.Event, type="Projected.Opened"):
@@ -280,7 +281,7 @@ def test_a_cell_that_is_run_again_replaces_its_handlers(paid: ek.EventStore) -> 
     try:
         assert paid.replay(total) == 30, "bound by the type's name, not by its class"
     finally:
-        ek.event.schema.register(Paid, "Projected.Paid", 1)  # type: ignore[attr-defined]
+        schema.register(Paid, "Projected.Paid", 1)
 
 
 def test_on_takes_several_types_and_names(paid: ek.EventStore) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import local_folder
-from eventsourcing_kit.slate import binding
+from eventsourcing_kit.storage import local_folder
+from eventsourcing_kit.storage.slate import binding
 from tests.processes.campaign import Process
 
 EVENTS = 450

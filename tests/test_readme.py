@@ -11,14 +11,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 import eventsourcing_kit as ek
 from tests.notebooks import draw_time_travel
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "eventsourcing_kit"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHOWN = re.compile(r"# → (.*)$")
-MODULE = re.compile(r"^\| `(\w+)` \| .+ \|$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -63,15 +65,41 @@ def test_the_first_code_stands_within_25_lines() -> None:
     assert lines.index("```python") < 25
 
 
-def test_the_table_of_modules_is_the_folder_in_the_order_of_the_pipeline() -> None:
-    """The order is that of the import contract, from the bottom up."""
-    listed = MODULE.findall(README.partition("## The source")[2])
-    assert sorted(listed) == sorted(
-        file.stem for file in (ROOT / "eventsourcing_kit").glob("[!_]*") if file.name != "py.typed"
-    )
+def parts() -> dict[str, list[str]]:
+    """The parts of the package as README lists them, each with its modules."""
+    rows = re.findall(r"^\| `(\w+)` \| .+? \| (.*)\|$", README.partition("## The source")[2], re.MULTILINE)
+    return {part: re.findall(r"`(\w+)`", modules) for part, modules in rows}
+
+
+def contracts() -> dict[str, list[str]]:
+    """The layers of each contract, from the bottom up, by the package that they are of."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
-    assert listed == [name.strip() for layer in reversed(layers) for name in re.split(r"[|:]", layer)]
+    layered = [one for one in settings["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]
+    return {one["containers"][0]: one["layers"][::-1] for one in layered}
+
+
+def modules_in(folder: Path) -> list[str]:
+    return sorted(file.stem for file in folder.glob("[!_]*") if file.name != "py.typed")
+
+
+def test_the_table_of_parts_is_the_folder_in_the_order_of_the_pipeline() -> None:
+    """The order is that of the import contracts, from the bottom up."""
+    held = contracts()
+    assert list(parts()) == held["eventsourcing_kit"]
+    assert sorted(parts()) == modules_in(PACKAGE)
+    for part, modules in parts().items():
+        assert modules == held.get(f"eventsourcing_kit.{part}", [])
+        if modules:
+            assert sorted(modules) == modules_in(PACKAGE / part)
+
+
+@pytest.mark.parametrize("container", sorted(set(contracts()) - {"eventsourcing_kit"}))
+def test_each_part_says_what_its_modules_do(container: str) -> None:
+    """In their order, at the top of the part."""
+    folder = ROOT.joinpath(*container.split("."))
+    assert sorted(contracts()[container]) == modules_in(folder)
+    listed = re.findall(r"^    (\w+)  ", (folder / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == contracts()[container]
 
 
 def test_every_public_name_is_in_the_table_of_names() -> None:

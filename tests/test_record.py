@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsourcing_kit.errors import RecordError
-from eventsourcing_kit.record import FORMAT, NO_PREVIOUS, Commit, Place, decode, digest, encode
-from eventsourcing_kit.rows import Draft, Rows
+from eventsourcing_kit.records.record import FORMAT, NO_PREVIOUS, Commit, Place, decode, digest, encode
+from eventsourcing_kit.records.rows import Draft, Rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 NAMES = TEXT.filter(bool)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import eventsourcing_kit as ek
+from eventsourcing_kit.events import schema
 
 
 class Paid(ek.Event, type="Snap.Paid"):
@@ -87,7 +88,7 @@ def late(more: bool) -> None:
 @pytest.fixture(autouse=True)
 def without_the_late_class() -> Any:
     yield
-    ek.event.schema._registry.pop("Snap.Late", None)  # type: ignore[attr-defined]
+    schema._registry.pop("Snap.Late", None)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ POLICIES = st.sampled_from([1, 2, 3, 7, lambda state, event: isinstance(event, P
 def test_with_and_without_snapshots_all_answers_are_equal(steps: list[tuple[str, Any, Any]], policy: Any) -> None:
     """At every position, for every key, whatever was saved before: by commands, replays, by taking them; also in the
     midst of commits, after the code has changed and changed back, and after a class was defined late."""
-    ek.event.schema._registry.pop("Snap.Late", None)  # type: ignore[attr-defined]
+    schema._registry.pop("Snap.Late", None)
     factor = 1
     with ek.EventStore() as store:
         for kind, a, b in steps:

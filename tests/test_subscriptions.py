@@ -19,7 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import keys, subscriber, subscription, tail
+from eventsourcing_kit.following import subscriber, subscription
+from eventsourcing_kit.log import tail
+from eventsourcing_kit.storage import keys
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0
@@ -227,7 +229,7 @@ def test_a_killed_process_loses_none(folder: Path) -> None:
     """At least once: what comes again is the end of what had come, in order."""
     code = """if True:
         import sys, eventsourcing_kit as ek
-        from eventsourcing_kit import subscriber
+        from eventsourcing_kit.following import subscriber
         subscriber.SAVE_SECONDS = 0.05
         store = ek.EventStore(sys.argv[1], fsync=False)
         store.subscribe(lambda event: print(event.position), name="all", after=0)
@@ -680,7 +682,7 @@ def test_a_process_that_forgets_its_subscriptions_ends_well_and_keeps_their_chec
     """Also one whose handler is stuck."""
     code = """if True:
         import sys, threading, eventsourcing_kit as ek
-        from eventsourcing_kit import subscription
+        from eventsourcing_kit.following import subscription
         subscription.STOP_SECONDS = 0.5
         store = ek.EventStore(sys.argv[1], fsync=False)
         store.append("a-1", [ek.NewEvent(type="Noted")] * 5)

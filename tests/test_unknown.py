@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, AliasPath, Field
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import renames, schema, upcasters
-from eventsourcing_kit.snapshots import reading_of
+from eventsourcing_kit.events import renames, schema, upcasters
+from eventsourcing_kit.folding.snapshots import reading_of
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = [
@@ -369,7 +369,7 @@ def test_the_same_code_has_the_same_fingerprint_in_every_process() -> None:
     """Wherever it stands, and in whatever order sets iterate there."""
     code = """
 import eventsourcing_kit as ek
-from eventsourcing_kit.snapshots import reading_of
+from eventsourcing_kit.folding.snapshots import reading_of
 import pydantic
 class T(ek.Event, version=2):
     n: int

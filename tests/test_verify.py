@@ -15,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit import keys, marker, record, schema, wal
-from eventsourcing_kit.location import Location
-from eventsourcing_kit.slate.table import Table
+from eventsourcing_kit.events import schema
+from eventsourcing_kit.records import record
+from eventsourcing_kit.storage import keys, marker, wal
+from eventsourcing_kit.storage.location import Location
+from eventsourcing_kit.storage.slate.table import Table
 
 HEAD = 52
 Rows = dict[bytes, bytes]
@@ -82,7 +84,7 @@ def rewritten(raw: bytes, change: Callable[[dict[str, Any]], Any], head: bytes |
 
 def rows_for(raw: bytes) -> Rows:
     """All rows that a record asks for, as a careful forger would write them."""
-    from eventsourcing_kit.index_check import _wanted
+    from eventsourcing_kit.checking.index_check import _wanted
 
     return {keys.log(record.decode(raw).first): raw, **dict(_wanted(raw))}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from nbclient.exceptions import CellExecutionError
 
 from eventsourcing_kit.errors import NotebookError
-from eventsourcing_kit.notebook_check import check_notebook
+from eventsourcing_kit.lessons.notebook_check import check_notebook
 from tests.notebooks import execution
 
 RUNS = [{"TZ": "UTC", "PYTHONHASHSEED": "1"}, {"TZ": "Asia/Kolkata", "PYTHONHASHSEED": "2"}]

@@ -1,0 +1,8 @@
+"""Frames made ready to draw, and a renderer for notebooks.
+
+Each module imports only from those above it.
+
+    chart_data  frames made plain and small, ready to draw
+    lag_data    what the lag chart is drawn from
+    renderer    charts that JupyterLab draws offline and that tests can compare
+"""

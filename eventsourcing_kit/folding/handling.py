@@ -1,0 +1,246 @@
+"""Commands, handled: a stream's state is loaded, its decider decides, and what it decides is appended."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from eventsourcing_kit.errors import ConcurrencyError, InputError
+from eventsourcing_kit.events.command_context import within
+from eventsourcing_kit.folding.projection import GONE
+from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
+from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots, version_at
+from eventsourcing_kit.reading.append import Receipt, counted
+from eventsourcing_kit.reading.read import Selection
+from eventsourcing_kit.records.batch import Batch, Submission
+from eventsourcing_kit.records.draft import as_read, drafts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
+    from eventsourcing_kit.folding.decider import Decider
+    from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.records.batch import Stored
+
+    StateAt = Callable[[str, int], Any]
+
+RETRIES = 3
+_STATES_KEPT = 1024
+
+
+class Seen(NamedTuple):
+    """A stream's state, the version and the log's position at which it has it, and the event types folded."""
+
+    state: Any
+    version: int
+    position: int
+    types: frozenset[str] = frozenset()
+
+
+NOTHING = Seen(None, 0, 0)
+
+
+class Handled:
+    """What became of a command: `stream`, its `version`, the log's `position`, `events`, `attempts` and `state`.
+
+    As a receipt, of a decision: without events (nothing happened) `version` and `position` are those at which it was
+    decided. `attempts` is above 1 where the stream moved on meanwhile and the decision was taken again.
+    """
+
+    def __init__(self, stream: str, seen: Seen, attempts: int, receipt: Receipt | None, state: StateAt) -> None:
+        self._receipt, self._state_at = receipt, state
+        self.stream, self.attempts = stream, attempts
+        self.version: int = seen.version if receipt is None else receipt.version
+        self.position: int = seen.position if receipt is None else receipt.position
+        self.replayed: bool = receipt is not None and receipt.replayed
+
+    @property
+    def events(self) -> list[RecordedEvent]:
+        """The events that were decided, as they were recorded; [] where nothing happened."""
+        return [] if self._receipt is None else self._receipt.events
+
+    @cached_property
+    def state(self) -> Any:
+        """The stream's state after the decision, replayed from the log when it is first asked for."""
+        return self._state_at(self.stream, self.position)
+
+    def __repr__(self) -> str:
+        count = "nothing happened" if self._receipt is None else counted(len(self.events))
+        replayed = ", replayed" if self.replayed else ""
+        again = f", after {self.attempts} attempts" if self.attempts > 1 else ""
+        return (
+            f"<handled: {count} to {self.stream!r}, version {self.version}, position {self.position}{replayed}{again}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
+
+
+class Handling:
+    """A store's commands. States of streams are kept between them; the expected version of each append guards that.
+
+    `version` gives a stream's version where the writer knows it; `submit` stores a submission.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        snapshots: Snapshots,
+        version: Callable[[str], int | None],
+        submit: Callable[[Submission], list[Stored]],
+    ) -> None:
+        self._log, self._snapshots, self._version, self._submit = log, snapshots, version, submit
+        self._kept: OrderedDict[tuple[Decider, str], tuple[Basis, Seen]] = OrderedDict()
+        self._bases: WeakKeyDictionary[Decider, Basis] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def handle(
+        self, decider: Decider, stream: str, command: Any, *, retries: int, metadata: Mapping[str, Any] | None
+    ) -> Handled:
+        """Decide and append; on a conflict read what came in between and decide again."""
+        basis = self._basis(decider)
+        seen = self._current(decider, stream, basis)
+        for attempt in range(1, retries + 2):
+            self._keep(decider, stream, basis, seen)
+            events, is_intact = self._decided(decider, stream, command, seen.state)
+            if not events:
+                return self._handled(decider, stream, seen, attempt, None)
+            batch = Batch(stream, drafts(stream, events, within(metadata)), seen.version)
+            data = [as_read(draft, event) for draft, event in zip(batch.drafts, events, strict=True)]
+            before = seen.state if is_intact else self._load(decider, stream, NOTHING).state
+            after = _evolved(decider, before, batch, data)
+            suspect = not is_intact or after is before  # perhaps changed in place, by an evolve that is not pure
+            if suspect:
+                self._forget(decider, stream)
+            try:
+                (stored,) = self._submit(Submission.of([batch]))
+            except ConcurrencyError as conflict:
+                if attempt > retries:
+                    conflict.give_up(attempt)
+                    raise
+                seen = self._load(decider, stream, NOTHING if suspect else seen)  # the data of conflict.unseen
+                continue
+            if not stored.replayed:
+                types = seen.types.union(draft.type for draft in batch.drafts)
+                now = Seen(after, stored.version, stored.positions[-1], types)
+                self._keep(decider, stream, basis, now)
+                base = Base(now.position, now.version, {stream: after}, types)
+                self._snapshots.after_command(decider.projection, stream, seen.version, base, data)
+            return self._handled(decider, stream, seen, attempt, Receipt(self._log, stream, stored))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _decided(self, decider: Decider, stream: str, command: Any, state: Any) -> tuple[list[Event | NewEvent], bool]:
+        """What `decide` returns, and whether it left the state as it was; else the state is not kept.
+
+        No decider should change it. But what it changes must not stay for the next command, least of all where this one
+        is rejected.
+        """
+        before, is_intact = _contents(state), False
+        try:
+            events = decider.events_for(command, state)
+        finally:
+            is_intact = _is_as_before(before, state)
+            if not is_intact:
+                self._forget(decider, stream)
+        return events, is_intact
+
+    def _handled(self, decider: Decider, stream: str, seen: Seen, attempt: int, receipt: Receipt | None) -> Handled:
+        def state(of: str, upto: int) -> Any:
+            self._log.refresh()
+            return state_of(decider, self._snapshots, of, upto)
+
+        return Handled(stream, seen, attempt, receipt, state)
+
+    def _basis(self, decider: Decider) -> Basis:
+        """On what kept states rest: the same object for as long as code and event classes are the same."""
+        with self._lock:
+            basis = self._bases.get(decider)
+            if basis is None or not basis.still_holds():
+                basis = self._bases[decider] = Basis(decider.projection)
+            return basis
+
+    def _current(self, decider: Decider, stream: str, basis: Basis) -> Seen:
+        """The stream's state now; of what is kept, only the events since then are read."""
+        with self._lock:
+            rests_on, kept = self._kept.get((decider, stream), (None, NOTHING))
+        position, version = self._log.head.last, self._version(stream)
+        if rests_on is not basis and version == 0:
+            return Seen(decider.projection.first_state(), 0, position)
+        if rests_on is not basis:
+            return self._load(decider, stream, NOTHING)
+        if kept.version == version:
+            return kept._replace(position=max(position, kept.position))
+        return self._load(decider, stream, kept)
+
+    def _load(self, decider: Decider, stream: str, seen: Seen) -> Seen:
+        """The stream's state as of the log's head; of what was seen, only the events since then are read."""
+        upto = self._log.head.last
+        version = version_at(self._log, stream, upto)
+        if seen is NOTHING:
+            base = self._snapshots.fold(decider.projection, Selection(0, upto, stream=stream))
+            states, types = base.states, base.types
+        else:
+            tally = Tally()
+            selection = Selection(0, upto, stream=stream, after_version=seen.version)
+            states = fold(decider.projection, self._log, selection, states={stream: seen.state}, tally=tally)
+            types = seen.types | tally.types
+        return Seen(states[stream] if stream in states else decider.projection.first_state(), version, upto, types)
+
+    def _keep(self, decider: Decider, stream: str, basis: Basis, seen: Seen) -> None:
+        with self._lock:
+            self._kept[decider, stream] = basis, seen
+            self._kept.move_to_end((decider, stream))
+            while len(self._kept) > _STATES_KEPT:
+                self._kept.popitem(last=False)
+
+    def _forget(self, decider: Decider, stream: str) -> None:
+        with self._lock:
+            self._kept.pop((decider, stream), None)
+
+
+def _contents(state: Any) -> Any:
+    """What a state holds, where it is something that can be changed: copied, but not what it holds in turn."""
+    if isinstance(state, (dict, list, set)):
+        return copy.copy(state)
+    held = getattr(state, "__dict__", None)
+    return dict(held) if isinstance(held, dict) else None
+
+
+def _is_as_before(before: Any, state: Any) -> bool:
+    """Whether a state still holds what it held; attributes may have been added (a cached property is one)."""
+    now = _contents(state)
+    if isinstance(now, dict) and not isinstance(state, dict):
+        now = {name: now[name] for name in before if name in now}
+    try:
+        return bool(before == now)
+    except Exception:  # arrays have no plain equality; but what is the same object still is not compared
+        return False
+
+
+def check_retries(retries: object) -> int:
+    """`retries`, if it is a number of retries."""
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise InputError(f"retries is {retries!r}; give a whole number from 0")
+    return retries
+
+
+def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> Any:
+    """The stream's state as of a position; the initial one where there is no such stream."""
+    states = snapshots.fold(decider.projection, Selection(0, upto, stream=stream)).states
+    return states[stream] if stream in states else decider.projection.first_state()
+
+
+def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any:
+    """The state after decided events, found before they are stored: none is that `evolve` cannot take."""
+    (handler,) = decider.projection.every_handler
+    for draft, one in zip(batch.drafts, data, strict=True):
+        state = apply(handler, Fact(0, 0, draft.type, batch.stream, one, None), state)
+        if state is GONE:
+            state = decider.projection.first_state()
+    return state

@@ -1,0 +1,281 @@
+"""Histories: every state that a replay passed through, each with its interval of validity."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from eventsourcing_kit.errors import InputError, MomentError
+from eventsourcing_kit.folding.milestones import Milestones
+from eventsourcing_kit.folding.projection import GONE
+from eventsourcing_kit.reading import frames
+from eventsourcing_kit.reading.read import event_at
+from eventsourcing_kit.records import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from eventsourcing_kit.events.event import RecordedEvent
+    from eventsourcing_kit.folding.projection import Projection
+    from eventsourcing_kit.folding.replay import Steps
+    from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.records.moment import Moment
+
+    Ints = npt.NDArray[np.int64]
+
+_COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
+_MISSING = object()
+
+
+def fields_of(state: Any) -> dict[str, Any]:
+    """A state's fields: those of a model, a dataclass or a dict with text keys, else one field `state`."""
+    if isinstance(state, BaseModel):
+        return {name: getattr(state, name) for name in type(state).model_fields} | (state.model_extra or {})
+    if dataclasses.is_dataclass(state) and not isinstance(state, type):
+        return {one.name: getattr(state, one.name) for one in dataclasses.fields(state)}
+    if isinstance(state, tuple) and hasattr(state, "_asdict"):
+        return dict(state._asdict())
+    if isinstance(state, dict) and state and all(isinstance(name, str) for name in state):
+        return state
+    return {"state": state}
+
+
+def _has_fields(state: Any) -> bool:
+    """Whether `fields_of` takes the state apart."""
+    return fields_of(state).get("state", _MISSING) is not state
+
+
+class History:
+    """All states there were, up to `as_of`; made by `store.history(projection)`.
+
+    `skipped` counts by type the events that the store's policy left out (see `EventStore`).
+
+    Rows stand in the log's order. Milestones give the states at a position; `_order` sorts the rows by key.
+    """
+
+    def __init__(self, projection: Projection, log: Log, as_of: int, steps: Steps) -> None:
+        self.projection, self.as_of = projection, as_of
+        self._log = log
+        self._cut_us = log.time_of(as_of)
+        self._types, self._states = steps.types, steps.states
+        self.skipped = dict(steps.tally.skipped)
+        self._positions = np.array(steps.positions, dtype=np.int64)
+        self._us = np.array(steps.us, dtype=np.int64)
+        self._codes: dict[Any, int] = {}
+        codes = np.array([self._codes.setdefault(key, len(self._codes)) for key in steps.keys], dtype=np.int64)
+        self._keys = list(self._codes)
+        self._index(codes)
+        self._milestones = Milestones(steps.keys, self._states, len(self._keys))
+
+    def _index(self, codes: Ints) -> None:
+        """Make the rows found by moment and by key; `_next` is the same key's next row, -1 behind its last."""
+        self._order = order = np.argsort(codes, kind="stable")
+        self._ends = np.cumsum(np.bincount(codes, minlength=len(self._keys)))
+        self._row_codes = codes
+        self._next = np.full(len(codes), -1, dtype=np.int64)
+        same = codes[order][1:] == codes[order][:-1]
+        self._next[order[:-1][same]] = order[1:][same]
+        self._gone = np.fromiter((state is GONE for state in self._states), dtype=bool, count=len(codes))
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    # -- states ------------------------------------------------------------------------------------------------------
+
+    def at(self, as_of: Moment) -> Any:
+        """The state of each key as of a moment, equal to `replay(as_of=…)`; the bare state where there is one.
+
+        Raises `MomentError` for a moment beyond the history's own.
+        """
+        states = self._at(self._position(as_of))
+        if self.projection.is_single:
+            return states[None] if None in states else self.projection.first_state()
+        return states
+
+    def _at(self, position: int) -> dict[Any, Any]:
+        return self._milestones.states(int(np.searchsorted(self._positions, position, side="right")))
+
+    def _states_at(self, position: int) -> dict[Any, Any]:
+        """As `_at`; one state over the whole log is there from the start."""
+        start = {None: self.projection.first_state()} if self.projection.is_single else {}
+        return start | self._at(position)
+
+    def _position(self, given: object) -> int:
+        parsed = moment.parse(given)
+        if isinstance(parsed, moment.TimePoint):
+            return self._position_at(parsed, given)
+        if isinstance(parsed, uuid.UUID):
+            parsed = self._log.resolve(parsed)
+        if not parsed >= 0:
+            raise MomentError(f"there is no position {parsed}; write 0 (before the first event) to {self.as_of}")
+        if parsed > self.as_of:
+            raise self._beyond(given)
+        return parsed if self._log.closed else self._log.resolve(given)
+
+    def _position_at(self, us: int, given: object) -> int:
+        if us >= self._cut_us:
+            if not self._log.closed and self._log.position_at(us) > self.as_of:
+                raise self._beyond(given)
+            return self.as_of
+        handled = int(np.searchsorted(self._us, us, side="right"))
+        return int(self._positions[handled - 1]) if handled else 0
+
+    def _beyond(self, given: object) -> MomentError:
+        return MomentError(
+            f"{given!r} lies beyond position {self.as_of}, up to which this history goes; "
+            "take a new one: store.history(…)"
+        )
+
+    # -- frames ------------------------------------------------------------------------------------------------------
+
+    def df(self) -> pd.DataFrame:
+        """One row a handled event: key, position, type, valid_from, valid_to (NaT = still valid), then the state.
+
+        The state has a column a field where it is a model or a like-keyed dict, else one column `state`. The event that
+        ended a key has a row of no length and no state.
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {
+            "key": self._key_column([self._keys[code] for code in self._row_codes.tolist()]),
+            "position": frames.integers(self._positions),
+            "type": frames.strings(frames.objects(self._types)),
+            "valid_from": frames.times(self._us),
+            "valid_to": frames.times(self._valid_to()),
+        }
+        fields = self._state_columns()
+        names = frames.field_names(fields, _COLUMNS)
+        columns |= {names[name]: frames.column(values) for name, values in fields.items()}
+        return pd.DataFrame(columns)
+
+    def _key_column(self, keys: list[Any]) -> Any:
+        """The keys; names of streams are text also where there are none."""
+        return frames.column(keys) if keys or not self.projection.is_by_stream else frames.strings(frames.objects(keys))
+
+    def _valid_to(self) -> Ints:
+        valid_to = np.full(len(self), frames.NO_TIME, dtype=np.int64)
+        followed = self._next >= 0
+        valid_to[followed] = self._us[self._next[followed]]
+        valid_to[self._gone] = self._us[self._gone]
+        return valid_to
+
+    def _state_columns(self) -> dict[str, list[Any]]:
+        held = [state for state in self._states if state is not GONE]
+        names = dict.fromkeys(fields_of(held[0])) if held and _has_fields(held[0]) else {}
+        if not names or not all(_has_fields(state) and fields_of(state).keys() == names.keys() for state in held):
+            return {"state": [None if state is GONE else state for state in self._states]}
+        rows = [{} if state is GONE else fields_of(state) for state in self._states]
+        return {name: [row.get(name) for row in rows] for name in names}
+
+    # -- questions ---------------------------------------------------------------------------------------------------
+
+    def diff(self, before: Moment, after: Moment) -> pd.DataFrame:
+        """What differs between two moments: key, field, before, after, and the event that set what holds after.
+
+        The event's columns are position, type and recorded_at; they are missing where no event set it (a key that had
+        not begun at `after`). The event that ended a key stands for all its fields.
+        """
+        start, end = self._position(before), self._position(after)
+        old, new = self._states_at(start), self._states_at(end)
+        rows = [
+            (key, name, was, now, self._setter(key, name, end))
+            for key in (self._keys or old)
+            for name, was, now in _changes(old.get(key, _MISSING), new.get(key, _MISSING))
+        ]
+        return self._answers(rows, ("key", "field", "before", "after"))
+
+    def blame(self, key: Any = None, *, as_of: Moment | None = None) -> pd.DataFrame:
+        """A key's state, field by field, and the event that set each: field, value, position, type, recorded_at."""
+        end = self.as_of if as_of is None else self._position(as_of)
+        states = self._at(end)
+        if key not in states:
+            raise InputError(f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {_few(states)}")
+        rows = [(name, value, self._setter(key, name, end)) for name, value in fields_of(states[key]).items()]
+        return self._answers(rows, ("field", "value"))
+
+    def first(self, predicate: Callable[[Any], bool]) -> RecordedEvent | None:
+        """The first event after which some state satisfied the predicate, or None."""
+        for position, state in zip(self._positions.tolist(), self._states, strict=True):
+            if state is not GONE and predicate(state):
+                return event_at(self._log, position)
+        return None
+
+    def _rows_of(self, key: Any, upto: int) -> Ints:
+        """The rows of a key up to a position, in the log's order."""
+        code = self._codes[key]
+        start = self._ends[code - 1] if code else 0
+        rows: Ints = self._order[start : self._ends[code]]
+        return rows[: int(np.searchsorted(self._positions[rows], upto, side="right"))]
+
+    def _setter(self, key: Any, name: str, upto: int) -> int | None:
+        """The row of the last event that gave a field of a key its value."""
+        rows = self._rows_of(key, upto).tolist()
+        if not rows or self._states[rows[-1]] is GONE:
+            return rows[-1] if rows else None
+        for row, earlier in zip(reversed(rows), [*reversed(rows[:-1]), None], strict=True):
+            if earlier is None or not _same(self._field(row, name), self._field(earlier, name)):
+                return int(row)
+        return None
+
+    def _field(self, row: int, name: str) -> Any:
+        state = self._states[row]
+        return _MISSING if state is GONE else fields_of(state).get(name, _MISSING)
+
+    def _answers(self, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> pd.DataFrame:
+        import pandas as pd
+
+        setters = [row[-1] for row in rows]
+        columns = {name: frames.column([row[i] for row in rows]) for i, name in enumerate(names)}
+        if "key" in columns:
+            columns["key"] = self._key_column([row[0] for row in rows])
+        if "field" in columns:
+            columns["field"] = frames.strings(frames.objects([row[names.index("field")] for row in rows]))
+        columns["position"] = frames.nullable([None if s is None else int(self._positions[s]) for s in setters])
+        columns["type"] = frames.strings(frames.objects([pd.NA if s is None else self._types[s] for s in setters]))
+        us = [frames.NO_TIME if s is None else int(self._us[s]) for s in setters]
+        columns["recorded_at"] = frames.times(np.array(us, dtype=np.int64))
+        return pd.DataFrame(columns)
+
+    # -- looks -------------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return f"<history of {self.projection.name}: {len(self)} events, {len(self._keys)} keys, as of {self.as_of}>"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
+
+
+def _changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if old is new:
+        return
+    was, now = _fields_beside(old, new), _fields_beside(new, old)
+    for name in [*was, *(name for name in now if name not in was)]:
+        if not _same(was.get(name, _MISSING), now.get(name, _MISSING)):
+            yield name, was.get(name), now.get(name)
+
+
+def _fields_beside(state: Any, other: Any) -> dict[str, Any]:
+    """A state's fields; a dict that is empty yet, or again, has none where the other one's are told apart."""
+    if state is _MISSING or (isinstance(state, dict) and not state and _has_fields(other)):
+        return {}
+    return fields_of(state)
+
+
+def _same(a: Any, b: Any) -> bool:
+    try:
+        return a is b or bool(a == b) or (a != a and b != b)  # NaN differs even from itself
+    except Exception:  # values without a plain equality (arrays) count as changed
+        return False
+
+
+def _few(states: dict[Any, Any]) -> str:
+    keys = [repr(key) for key in list(states)[:5]]
+    return ", ".join(keys) + (", …" if len(states) > 5 else "") if keys else "none"

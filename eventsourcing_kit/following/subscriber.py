@@ -1,0 +1,181 @@
+"""The thread behind a subscription: it delivers what is there, waits for more, and keeps the checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
+from eventsourcing_kit.following.delivery import HandlerFailedError, StoppedError
+from eventsourcing_kit.log.bell import Bell
+from eventsourcing_kit.storage.worker import Errand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eventsourcing_kit.following.checkpoint import Checkpoint
+    from eventsourcing_kit.following.delivery import Delivery
+    from eventsourcing_kit.log.log import Log
+
+POLL_SECONDS = 0.05  # how often a reader looks for what a writer beside it has appended
+SAVE_SECONDS = 1.0  # how far a checkpoint lags behind at most: what a crash delivers again
+_SAVE_AT_ONCE = 1000  # events set aside
+_LOOK_SECONDS = 0.5
+
+
+class Subscriber:
+    """Runs a delivery in a daemon thread until it fails or is asked to stop.
+
+    `label` names it in messages. `owner` is the store, which lives as long as somebody holds the subscription. The
+    thread itself, while it waits, holds neither: a store that nobody uses any more is collected, subscribed or not.
+    """
+
+    def __init__(
+        self, log: Log, delivery: Delivery, checkpoint: Checkpoint | None, *, label: str, owner: object
+    ) -> None:
+        self.label, self.delivery, self._owner = label, delivery, owner
+        self._log, self._checkpoint = log, checkpoint
+        self.reason = ""  # why it was asked to stop
+        self.error: BaseException | None = None
+        self.failed_at: int | None = None
+        self.caught_up = False
+        self.ended = threading.Event()
+        self._unsaved_since: float | None = None
+        self._errands: deque[Errand] = deque()
+        self._retrying = threading.Lock()
+        self._bell = bell = Bell()
+        log.bells.add(bell)
+        self._thread = threading.Thread(
+            target=_run, args=(weakref.ref(self, lambda _: bell.ring()), log, bell),
+            name="eventsourcing-kit-subscription", daemon=True,
+        )  # fmt: skip
+        self._thread.start()
+
+    # -- from other threads ------------------------------------------------------------------------------------------
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """Whether nobody wants it any more."""
+        return self.delivery.stop.is_set()
+
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether the caller is the handler, or what it calls."""
+        return threading.current_thread() is self._thread
+
+    def ask_to_stop(self, reason: str) -> None:
+        """Have it end after the event that it is at."""
+        self.reason = self.reason or reason
+        self.delivery.stop.set()
+        self._bell.ring()
+        if self.is_own_thread:  # the store may be closed before the handler returns
+            with contextlib.suppress(EventSourcingError):
+                self._save()
+
+    def settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
+        """Do something about what was set aside, in the thread that delivers while there is one."""
+        if self.is_own_thread:
+            raise InputError(
+                "a handler cannot retry or drop the events on which it failed; call retry_parked() from outside"
+            )
+        errand = Errand(lambda: self._settle(work, positions))
+        self._errands.append(errand)
+        self._bell.ring()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                settled: int = errand.outcome(0 if self.ended.is_set() else _LOOK_SECONDS)
+                return settled
+            if self.ended.is_set():
+                with self._retrying:
+                    self._do_errands()
+
+    # -- in the thread -----------------------------------------------------------------------------------------------
+
+    def turn(self) -> float | None:
+        """Do what there is to do; return for how long to wait then (infinity: for the bell), or None at the end."""
+        try:
+            self._log.refresh()
+            self._do_errands()
+            self.caught_up |= (at_end := self.delivery.run(SAVE_SECONDS))
+            wait = self._save_when_due()
+            if not self.is_asked_to_stop and not self._log.superseded:
+                return wait if at_end else 0.0
+        except StoppedError:
+            pass
+        except HandlerFailedError as failed:
+            self.error, self.failed_at = failed.__cause__, failed.position
+        except BaseException as error:
+            if not (isinstance(error, StoreClosedError) and self._is_over):
+                self.error = error
+        self._end()
+        return None
+
+    @property
+    def _is_over(self) -> bool:
+        return self._log.closed or self._log.superseded
+
+    def _do_errands(self) -> None:
+        while self._errands:
+            self._errands.popleft().run()
+
+    def _settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
+        try:
+            return work(positions)
+        finally:
+            self._save()
+
+    def _save_when_due(self) -> float:
+        """Store the checkpoint once there is something to store for a while; return how long that may wait yet."""
+        if self._checkpoint is None or not self._is_unsaved:
+            return float("inf")
+        self._unsaved_since = self._unsaved_since or monotonic()
+        left = self._unsaved_since + SAVE_SECONDS - monotonic()
+        if left > 0 and len(self.delivery.changed) < _SAVE_AT_ONCE:
+            return left
+        self._save()
+        return float("inf")
+
+    @property
+    def _is_unsaved(self) -> bool:
+        assert self._checkpoint is not None
+        return bool(self.delivery.changed) or self.delivery.position != self._checkpoint.position
+
+    def _save(self) -> None:
+        if self._checkpoint is not None and self._is_unsaved:
+            self._checkpoint.save(self.delivery.position, self.delivery.changed)
+            self.delivery.changed = {}
+        self._unsaved_since = None
+
+    def _end(self) -> None:
+        if self._is_over and self.error is None:
+            self.reason = self.reason or (
+                "the store was closed" if self._log.closed else "another writer opened the store"
+            )
+            self.delivery.stop.set()
+        try:
+            self._save()
+        except StoreClosedError:
+            pass  # its last events are delivered again
+        except BaseException as error:
+            self.error = self.error or error
+        self.ended.set()
+        self.delivery.ring_all()
+
+
+def _run(ref: weakref.ref[Subscriber], log: Log, bell: Bell) -> None:
+    try:
+        while (subscriber := ref()) is not None:
+            wait = subscriber.turn()
+            if wait is None:
+                return
+            if wait == float("inf"):
+                del subscriber  # nothing is left to do, so nothing is held
+                bell.wait(POLL_SECONDS if log.read_only else None)
+            else:
+                bell.wait(wait)
+    finally:
+        log.bells.remove(bell)

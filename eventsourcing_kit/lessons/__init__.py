@@ -1,0 +1,8 @@
+"""What teaching and testing needs: the guard over notebooks, specifications.
+
+Each module imports only from those above it.
+
+    notebook_check  is a notebook fit to be a strict test?
+    specification   given these events, when this command comes, then that happens
+    sensitivity     is a projection idempotent, does the order matter?
+"""

@@ -1,0 +1,15 @@
+"""One log of commits: read by many, written by one.
+
+Each module imports only from those above it.
+
+    end_mark   where a folder's log ended, noted beside it
+    bell       waking threads that wait
+    tail       the newest records, at hand for those who follow
+    log        the log, read: positions, moments, scans of commits
+    keeping    how rows become durable: through the journal, or with a flush of SlateDB
+    placement  where the next commit goes: positions, versions, times, ids
+    repeats    appends that are there already
+    writer     the log, written: one thread that places and stores commits
+    opening    a store's log opened, beside its writer or as its writer
+    salvage    every event before the damage, out of a folder that cannot be opened
+"""

@@ -1,0 +1,128 @@
+"""How rows become durable: through a folder's journal, or with a flush of SlateDB for each commit."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from eventsourcing_kit.errors import SupersededError
+from eventsourcing_kit.storage import keys, local_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventsourcing_kit.storage.journal import Journal
+    from eventsourcing_kit.storage.local_folder import Sync
+    from eventsourcing_kit.storage.slate.table import Table
+
+    Rows = Sequence[tuple[bytes, bytes | None]]
+
+_CROWD_SECONDS = 0.005
+
+
+class Keeping(Protocol):
+    """What brings a store's rows to where they are durable. Only the writer's thread calls it."""
+
+    worth_waiting: float  # seconds that one trip for company would save
+
+    def begin(self, rows: Rows, seconds: float) -> None:
+        """Store the rows with which a store begins, in SlateDB itself; give up after so long."""
+
+    def store(self, rows: Rows) -> None:
+        """Store all rows or none (None as a value removes one); return when they are durable."""
+
+    def again(self) -> None:
+        """Return when what is stored is durable, whoever stored it."""
+
+    def close(self) -> None:
+        """Nothing more is to be stored."""
+
+
+class Flushed:
+    """Each commit is flushed into SlateDB's write-ahead log: in a bucket, in memory (without `flush`: there is nothing
+    that it would make safer), and in a folder of a system that has no locks for files.
+    """
+
+    def __init__(self, table: Table, *, flush: bool, sync: Sync | None = None) -> None:
+        self._table, self._flush, self._sync = table, flush, sync
+        self.worth_waiting = 0.0
+
+    def begin(self, rows: Rows, seconds: float) -> None:
+        """Store the rows with which a store begins; give up after so long."""
+        self._table.write(rows, flush=self._flush, seconds=seconds)
+        self.again()
+
+    def store(self, rows: Rows) -> None:
+        """Store all rows or none; return when they are durable."""
+        since = time.monotonic()
+        self._table.write(rows, flush=self._flush)
+        if self._sync is not None:
+            self._sync()
+            self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
+
+    def again(self) -> None:
+        """Return when what is stored is durable."""
+        if self._sync is not None:
+            self._sync()
+
+    def close(self) -> None:
+        """Nothing more is to be stored."""
+        if self._sync is not None:
+            self._sync.close()
+
+
+class Journalled:
+    """A commit is appended to the folder's journal. What does not fit there goes into SlateDB with all that is there.
+
+    `sync` brings SlateDB's files onto the device; without it, they are left to the operating system.
+    """
+
+    def __init__(self, table: Table, journal: Journal, *, sync: Sync | None) -> None:
+        self._table, self._journal, self._sync = table, journal, sync
+        self._owes_sync = bool(table.recent.rows())  # whoever appended these may have been promised more than we are
+        self.worth_waiting = 0.0
+
+    def begin(self, rows: Rows, seconds: float) -> None:
+        """Store the rows with which a store begins, in SlateDB itself; give up after so long."""
+        self._table.write(rows, flush=True, seconds=seconds)
+        self.again()
+
+    def store(self, rows: Rows) -> None:
+        """Store all rows or none; return when they are durable."""
+        since = time.monotonic()
+        with self._journal.held():
+            if self._journal.append(rows):
+                self._table.recent.add(rows)
+                if self._sync is not None:
+                    self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
+            else:
+                self._move_on(self._journal.number + 1, rows)
+
+    def _move_on(self, number: int, rows: Rows = ()) -> None:
+        """Have SlateDB take over what the journal holds, and more rows with it."""
+        mark = (keys.JOURNALLED, keys.u64(number))
+        self._table.write([*self._table.recent.rows(), *rows, mark], flush=True)
+        self.again()
+        self._journal.begin_again(number)
+        self._table.recent.clear()
+
+    def again(self) -> None:
+        """Return when what SlateDB has is durable."""
+        if self._sync is not None:
+            self._sync()
+        elif self._owes_sync:
+            local_folder.sync_all(self._journal.folder)
+        self._owes_sync = False
+
+    def close(self) -> None:
+        """Leave a folder without a journal, where it is still this process's."""
+        try:
+            with contextlib.suppress(SupersededError), self._journal.held():
+                if self._table.recent.rows():
+                    self._move_on(self._journal.number)
+                self._journal.remove()
+        finally:
+            self._journal.leave()
+            if self._sync is not None:
+                self._sync.close()

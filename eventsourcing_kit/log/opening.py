@@ -1,0 +1,122 @@
+"""Opening a store's log: beside its writer, or as its writer, whom nobody joins and the next one supersedes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.log.keeping import Flushed, Journalled
+from eventsourcing_kit.log.log import Log
+from eventsourcing_kit.log.writer import Writer
+from eventsourcing_kit.storage import device, local_folder, repair
+from eventsourcing_kit.storage.journal import take_over
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from eventsourcing_kit.log.keeping import Keeping
+    from eventsourcing_kit.storage.journal import Journal
+    from eventsourcing_kit.storage.location import Location
+    from eventsourcing_kit.storage.marker import Marker
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a store is opened, in the words of `EventStore`."""
+
+    read_only: bool
+    clock: Callable[[], datetime]
+    seed: int | None
+    fsync: bool
+    lag: float | None
+    patience: float | None
+
+    def check(self, location: Location) -> None:
+        """Raise `InputError` where they make no sense at a location."""
+        if self.read_only and location.is_memory:
+            raise InputError("a store in memory begins empty, so read_only would never show anything; give a folder")
+        if self.lag is not None and not self.read_only:
+            raise InputError(
+                "lag is how far a reader may be behind; a writer never is: leave it out, or add read_only=True"
+            )
+        _check_seconds("lag", self.lag, "from 0")
+        _check_seconds("patience", self.patience, "above 0")
+        if not callable(self.clock):
+            raise InputError(f"clock is {self.clock!r}; give a function that returns an aware datetime")
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
+            raise InputError(f"seed is {self.seed!r}; give a whole number")
+
+
+def _check_seconds(name: str, value: object, least: str) -> None:
+    if value is None:
+        return
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value < 0 or (value == 0 and least == "above 0"):  # type: ignore[operator]  # it is a number
+        raise InputError(f"{name} is {value!r}; give seconds, {least}")
+
+
+def opened(location: Location, terms: Terms, hand_over: Callable[[], None]) -> tuple[Log, Writer | None]:
+    """The log at a location, and its writer; `hand_over` makes an older writer of this process leave it quietly."""
+    if terms.read_only:
+        return _log(location, terms), None
+    journal = _taken_over(location, terms, hand_over)
+    try:
+        return _opened(location, terms, journal)
+    except BaseException:
+        if journal is not None:
+            journal.leave()
+        raise
+
+
+def _taken_over(location: Location, terms: Terms, hand_over: Callable[[], None]) -> Journal | None:
+    if location.folder is not None:
+        local_folder.prepare(location.folder)
+    if not location.is_memory:
+        hand_over()
+    return take_over(location.folder, durable=terms.fsync) if location.folder and device.HAS_LOCKS else None
+
+
+def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[Log, Writer]:
+    ready = None if location.folder is None else repair.make_ready(location.folder, fsync=terms.fsync)
+    log = _log(location, terms, ready, journal)
+    writer = None
+    try:
+        writer = Writer(log, _keeping(log, terms, ready, journal), clock=terms.clock, seed=terms.seed)
+        if journal is not None:
+            journal.open_to_others()
+    except BaseException:
+        if writer is not None:
+            writer.end()
+        log.close()
+        raise
+    return log, writer
+
+
+def _log(location: Location, terms: Terms, ready: Marker | None = None, journal: Journal | None = None) -> Log:
+    collects = ready is None or ready.manifest is None or ready.written_through
+    return Log(
+        location,
+        read_only=terms.read_only,
+        lag=terms.lag,
+        patience=terms.patience,
+        collects=collects,
+        journal=journal,
+    )
+
+
+def _keeping(log: Log, terms: Terms, ready: Marker | None, journal: Journal | None) -> Keeping:
+    sync = None if ready is None or log.folder is None else _sync(log, log.folder, terms, ready)
+    if journal is not None:
+        return Journalled(log.table, journal, sync=sync)
+    return Flushed(log.table, flush=not log.location.is_memory, sync=sync)  # flushing memory makes nothing safer
+
+
+def _sync(log: Log, folder: Path, terms: Terms, ready: Marker) -> local_folder.Sync | None:
+    if terms.fsync:
+        return local_folder.Sync(folder, ready, position=lambda: log.head.last)
+    repair.note_fences(folder, ready)
+    return None

@@ -1,0 +1,274 @@
+"""The log, written: one thread that places, encodes and stores commits.
+
+Appends that wait at the same moment share one flush.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.log import repeats
+from eventsourcing_kit.log.placement import Placement
+from eventsourcing_kit.records import record
+from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage.worker import Latch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from eventsourcing_kit.log.keeping import Keeping, Rows
+    from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.log.placement import Placed, Tip
+    from eventsourcing_kit.records.batch import Stored, Submission
+    from eventsourcing_kit.records.rows import Draft
+
+_INTERRUPT_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
+_AGAIN = "append .events again, which stores them at most once"
+
+
+class _Request:
+    """One append, or rows beside the log, on their way through the writer's thread."""
+
+    def __init__(self, submission: Submission | None, rows: Rows = ()) -> None:
+        self.submission, self.rows = submission, rows
+        self.done = Latch()
+        self.placed: Placed | None = None
+        self.stored: list[Stored] = []
+        self.error: BaseException | None = None
+        self.started = self.cancelled = False
+
+    def outcome(self) -> list[Stored]:
+        if self.error is not None:
+            raise self.error
+        return self.stored
+
+    def identified(self) -> list[Draft]:
+        """The drafts with the ids under which they may have been stored."""
+        if self.submission is None:
+            return []
+        drafts = self.submission.rows.drafts()
+        if self.placed is None:
+            return drafts
+        made = record.decode(record.encode(self.placed.place, self.submission.rows)).id_bytes
+        return [replace(draft, id=uuid.UUID(bytes=row.tobytes())) for draft, row in zip(drafts, made, strict=True)]
+
+
+class Writer:
+    """Appends to a log. `clock` gives the time of each commit, `keeping` brings it to where it is durable."""
+
+    def __init__(self, log: Log, keeping: Keeping, *, clock: Callable[[], datetime], seed: int | None) -> None:
+        self._log, self._keeping = log, keeping
+        self.patience = log.patience
+        self._placement = Placement(log, keeping, clock=clock, seed=seed)
+        self._failed: str | None = None
+        self._queue: SimpleQueue[_Request | None] = SimpleQueue()
+        self._held: _Request | None = None
+        self._silent_since: float | None = None  # when the storage last answered what this thread waits for
+        self._crowd = 1  # how many appended at the same time lately
+        self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
+        self._thread.start()
+
+    # -- the callers' side -------------------------------------------------------------------------------------------
+
+    def append(self, submission: Submission) -> list[Stored]:
+        """Store all batches as one commit, or none; returns when they are durable."""
+        return self._done(_Request(submission))
+
+    def version(self, stream: str) -> int | None:
+        """A stream's version as the last commit left it, where it is known without a look at the log."""
+        self._check_usable()
+        return self._placement.known_version(stream)
+
+    def note(self, rows: Rows) -> None:
+        """Store rows beside the log (None removes one), all or none; returns when they are durable."""
+        self._done(_Request(None, rows))
+
+    def _done(self, request: _Request) -> list[Stored]:
+        self._check_usable()
+        try:
+            self._queue.put(request)
+            while not request.done.wait(min(_LOOK_SECONDS, self.patience)):
+                self._look_after(request)
+            return request.outcome()
+        except KeyboardInterrupt as interrupt:
+            self._after_interrupt(request, interrupt)
+            raise
+
+    def _look_after(self, request: _Request) -> None:
+        """Raise where waiting on is vain."""
+        if not self._thread.is_alive() and not request.done.is_open:
+            self._check_usable()
+            raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
+        if self._is_stuck:
+            self._give_up(request, f"the storage has not answered for {self.patience:g} s{self._log.trouble()}")
+
+    @property
+    def _is_stuck(self) -> bool:
+        since = self._silent_since
+        return since is not None and time.monotonic() - since > self.patience
+
+    def _give_up(self, request: _Request, why: str) -> None:
+        request.cancelled = True
+        if not request.started:
+            raise StorageError(f"{why}; this append was not stored: repeat it when the storage works again")
+        if request.done.is_open:
+            return
+        raise OutcomeUnknownError(
+            f"{why}: the append may be stored or not; when the storage works again, {_AGAIN}", request.identified()
+        )
+
+    def _after_interrupt(self, request: _Request, interrupt: KeyboardInterrupt) -> None:
+        """Ctrl-C stops the waiting, not the commit: say how it ended, as far as that is known."""
+        with contextlib.suppress(KeyboardInterrupt):  # whoever presses it twice doesn't want to wait
+            request.done.wait(_INTERRUPT_SECONDS)
+        request.cancelled = not request.done.is_open
+        if request.cancelled and not request.started:
+            interrupt.add_note("the append was not stored")
+            return
+        if not request.done.is_open:
+            raise OutcomeUnknownError(
+                f"interrupted before the append was acknowledged: it may be stored or not; {_AGAIN}",
+                request.identified(),
+            ) from interrupt
+        interrupt.add_note("the append was refused" if request.error else "the append had been stored")
+
+    def end(self) -> None:
+        """Let the thread end after what is queued."""
+        self._queue.put(None)
+
+    def close(self) -> bool:
+        """Finish what is queued and end the thread; False where the storage does not answer."""
+        self.end()
+        while self._thread.is_alive():
+            self._thread.join(min(_LOOK_SECONDS, self.patience))
+            if self._is_stuck:
+                return False
+        return True
+
+    def leave(self) -> None:
+        """End without what waits for a storage that does not answer."""
+        self._log.give_up()
+        self._thread.join(_INTERRUPT_SECONDS)
+
+    def _check_usable(self) -> None:
+        if self._log.superseded:
+            raise SupersededError()
+        if self._failed is not None:
+            raise StorageError(f"{self._failed}; open the store again with EventStore(…)")
+        if self._log.closed:
+            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+
+    # -- the writer's thread -----------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        ends = False
+        while not ends:
+            first = self._held or self._queue.get()
+            self._held = None
+            if first is None:
+                break
+            group, ends = self._group(first)
+            self._run(group)
+        self._silent_since = time.monotonic()
+        with contextlib.suppress(StorageError, StoreClosedError, OSError):  # what was acknowledged is durable as it is
+            self._keeping.close()
+
+    def _group(self, first: _Request) -> tuple[list[_Request], bool]:
+        """The requests that wait now, and those that are about to: who has just been served often comes back at once.
+
+        One with ids begins a group of its own: its ids may stand in the one before.
+        """
+        group, until = [first], time.monotonic() + self._keeping.worth_waiting
+        with contextlib.suppress(Empty):
+            while True:
+                left = until - time.monotonic() if len(group) < self._crowd else 0.0
+                request = self._queue.get(timeout=max(left, 0.0))
+                if request is None:
+                    return group, True
+                if request.submission is not None and request.submission.has_ids:
+                    self._held = request
+                    return group, False
+                group.append(request)
+        return group, False
+
+    def _run(self, group: list[_Request]) -> None:
+        tip = self._placement.tip.branch()
+        self._silent_since = time.monotonic()
+        for request in group:
+            try:
+                self._place(request, tip)
+                self._silent_since = time.monotonic()
+            except BaseException as error:
+                request.error = error
+        placed = [request.placed for request in group if request.placed is not None]
+        rows = [row for request in group if request.error is None for row in request.rows]
+        try:
+            if rows:
+                self._bring_in(rows, placed)
+        except BaseException as error:
+            self._fail(group, error)
+        else:
+            self._placement.advance(tip)
+            if placed:
+                self._log.advance((one.entry, one.record) for one in placed)
+        self._crowd = len(group) + self._queue.qsize()
+        self._silent_since = None
+        for request in group:
+            request.done.open()
+
+    def _place(self, request: _Request, tip: Tip) -> None:
+        self._check_usable()
+        request.started = True
+        if request.cancelled:
+            raise StoreClosedError("interrupted before it was stored")
+        submission = request.submission
+        if submission is None:
+            return
+        repeated = repeats.first_receipts(self._log, submission) if submission.has_ids else None
+        if repeated is not None:
+            request.stored = repeated
+            return
+        request.placed = self._placement.place(submission, tip)
+        request.rows, request.stored = request.placed.rows, request.placed.stored
+
+    def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
+        """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
+        try:
+            self._keeping.store(rows)
+        except SupersededError:
+            if not self._came_before(placed):
+                raise
+
+    def _came_before(self, placed: list[Placed]) -> bool:
+        """Whether the log holds what was placed: all of a group or nothing, so one commit stands for all."""
+        self._log.supersede()
+        if not placed:
+            return False
+        stored = self._log.table.get(keys.log(placed[0].entry.first))
+        if stored is None or record.digest(stored) != placed[0].entry.digest:
+            return False
+        self._keeping.again()
+        return True
+
+    def _fail(self, group: list[_Request], error: BaseException) -> None:
+        known = isinstance(error, SupersededError)
+        if known:
+            self._log.superseded = True
+            self._log.bells.ring()
+        else:
+            self._failed = f"an earlier append failed in the storage ({error})"
+        for request in group:
+            if request.error is None:
+                request.error = error if known else OutcomeUnknownError(
+                    f"{error}; the append may be stored or not: open the store again and {_AGAIN}",
+                    request.identified(),
+                )  # fmt: skip

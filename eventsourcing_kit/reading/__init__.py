@@ -1,0 +1,11 @@
+"""Which events are asked for, and how they are handed back.
+
+Each module imports only from those above it.
+
+    frames          columns of DataFrames: nullable types, times, names
+    table_progress  how far tables were when
+    event_frame     the events of a read as one DataFrame
+    read            which events are asked for, and the events themselves
+    append          what goes into an append, and the receipt that comes back
+    overview        what a store holds: its streams and types
+"""

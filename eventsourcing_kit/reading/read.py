@@ -1,0 +1,265 @@
+"""Reads: which events of the log are asked for, and the events themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from html import escape
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eventsourcing_kit.events import renames, schema, stored_data
+from eventsourcing_kit.events.event import quick_recorded
+from eventsourcing_kit.records import ids
+from eventsourcing_kit.records.moment import EPOCH, from_us
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    from eventsourcing_kit.events.event import RecordedEvent
+    from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.records.record import Commit
+
+    Ints = npt.NDArray[np.int64]
+
+_SHOWN = 10
+
+
+def category(stream: str) -> str:
+    """What stands before the first `-` of a stream's name; the whole name where there is none."""
+    return stream.partition("-")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events: positions above `after` up to `upto`, and of those the ones that pass every filter given."""
+
+    after: int
+    upto: int
+    stream: str | None = None
+    category: str | None = None
+    types: frozenset[str] | None = None
+    after_version: int = 0
+    backwards: bool = False
+    limit: int | None = None
+
+    def chunks(self, log: Log, skipped: Counter[str] | None = None) -> Iterator[tuple[Commit, Ints]]:
+        """The commits with the rows in question, in reading order; what the store's policy skips is counted."""
+        left = self.limit
+        for commit in self._commits(log):
+            rows = self._rows(commit)
+            if len(rows):
+                rows = log.policies.apply(commit, rows, left, skipped)
+            if left is not None:
+                left -= len(rows)
+            if len(rows):
+                yield commit, rows
+            if left == 0:
+                return
+
+    def _commits(self, log: Log) -> Iterator[Commit]:
+        if self.limit == 0 or self.after >= self.upto:
+            return iter(())
+        if self.stream is not None:
+            return log.stream_commits(self.stream, self.upto, after=self.after_version, backwards=self.backwards)
+        return log.commits(self.after, self.upto, backwards=self.backwards)
+
+    def _rows(self, commit: Commit) -> Ints:
+        start, stop = max(self.after + 1 - commit.first, 0), min(self.upto - commit.first + 1, commit.count)
+        if start == 0 and stop == commit.count and not self._is_filtered:
+            rows = np.arange(commit.count, dtype=np.int64)
+            return rows[::-1] if self.backwards else rows
+        keep = np.zeros(commit.count, dtype=bool)
+        keep[start:stop] = True
+        for wanted, names, codes in self._filters(commit):
+            if not all(wanted):
+                keep &= np.array(wanted, dtype=bool)[getattr(commit, codes)] if names else False
+        if self.after_version:
+            keep &= commit.versions > self.after_version
+        rows = np.flatnonzero(keep)
+        return rows[::-1] if self.backwards else rows
+
+    @property
+    def _is_filtered(self) -> bool:
+        return bool(self.stream or self.category or self.types is not None or self.after_version)
+
+    def _filters(self, commit: Commit) -> Iterator[tuple[list[bool], list[str], str]]:
+        """For each filter: which of the commit's distinct names pass, the names, and the column of their codes."""
+        if self.stream is not None:
+            yield [name == self.stream for name in commit.streams], commit.streams, "stream_codes"
+        if self.category is not None:
+            yield [category(name) == self.category for name in commit.streams], commit.streams, "stream_codes"
+        if self.types is not None:
+            wanted = renames.current_all(self.types)
+            types = [renames.current(shape[0]) for shape in commit.body["shapes"]]
+            yield [name in wanted for name in types], types, "shape_codes"
+
+
+def data_of(commit: Commit, rows: Ints) -> list[Any]:
+    """The data of the events at `rows`, in that order: event objects where a class knows them, else dicts."""
+    if len(rows) == commit.count and len(commit.body["shapes"]) == 1 and rows[0] <= rows[-1]:
+        (shape,) = commit.shapes
+        return stored_data.from_columns(
+            shape.type, shape.schema_version, shape.fields, shape.columns, commit.positions.tolist()
+        )
+    data: list[Any] = [None] * commit.count
+    wanted = np.zeros(commit.count, dtype=bool)
+    wanted[rows] = True
+    for shape in commit.shapes:
+        picked = wanted[shape.rows]
+        if not picked.any():
+            continue
+        at, columns = shape.rows, shape.columns
+        if not picked.all():
+            at, inside = shape.rows[picked], np.flatnonzero(picked).tolist()
+            columns = [[column[i] for i in inside] for column in shape.columns]
+        positions = (at + commit.first).tolist()
+        objects = stored_data.from_columns(shape.type, shape.schema_version, shape.fields, columns, positions)
+        for i, one in zip(at.tolist(), objects, strict=True):
+            data[i] = one
+    return [data[i] for i in rows.tolist()]
+
+
+def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
+    """The events at `rows`, in that order. Raises `SchemaError` before the first, where one doesn't fit its class."""
+    if commit.count == 1 and len(rows) == 1:
+        yield _only(commit)
+        return
+    data = data_of(commit, rows)
+    shapes, streams, first = commit.body["shapes"], commit.streams, commit.first
+    names = [renames.current(shape[0]) for shape in shapes]
+    extras = commit.has_extras
+    occurred, metadata = (commit.occurred_us, commit.metadata) if extras else ({}, {})
+    columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
+    plain = [column[rows].tolist() for column in columns]
+    time_us, time = None, EPOCH
+    for row, one, event_id, stream, version, code, us in zip(
+        rows.tolist(), data, ids.to_uuids(commit.id_bytes[rows]), *plain, strict=True
+    ):
+        if us != time_us:
+            time_us, time = us, from_us(us)
+        yield quick_recorded(
+            event_id,
+            streams[stream],
+            version,
+            first + row,
+            names[code],
+            shapes[code][1],
+            time,
+            from_us(occurred[row]) if row in occurred else None,
+            schema.copy_json(metadata[row]) if row in metadata else {},
+            one,
+        )
+
+
+def _only(commit: Commit) -> RecordedEvent:
+    """The event of a commit that has one. Single events are common, and arrays of one value slow."""
+    body, position = commit.body, commit.first
+    ((stream, version),) = body["streams"]
+    ((type_, schema_version, fields, columns),) = body["shapes"]
+    us = body["time"] if "time" in body else body["times"][0]
+    occurred, metadata = commit.occurred_us.get(0), commit.metadata.get(0)
+    (data,) = stored_data.from_columns(type_, schema_version, fields, columns, [position])
+    return quick_recorded(  # type: ignore[no-any-return]  # it is one, made quickly
+        ids.from_hex(body["ids"][1][0]) if "ids" in body else ids.made(commit.key, position, us),
+        stream,
+        version,
+        position,
+        renames.current(type_),
+        schema_version,
+        from_us(us),
+        None if occurred is None else from_us(occurred),
+        {} if metadata is None else schema.copy_json(metadata),
+        data,
+    )
+
+
+def event_at(log: Log, position: int) -> RecordedEvent:
+    """The event at a position."""
+    commit = log.commit_of(position)
+    return next(recorded(commit, np.array([position - commit.first])))
+
+
+class Read:
+    """A lazy read of the log. Iterate it for `RecordedEvent`s, or take `df()`; it gives the same events every time.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"}))
+    >>> [event.type for event in store.read("order-7")]
+    ['Shipped']
+    """
+
+    def __init__(self, log: Log, selection: Selection) -> None:
+        self._log, self._selection = log, selection
+        self._counted: tuple[int, dict[str, int]] | None = None  # what was skipped, by which classes
+
+    @property
+    def selection(self) -> Selection:
+        """What is asked for."""
+        return self._selection
+
+    def __iter__(self) -> Iterator[RecordedEvent]:
+        self._log.refresh()
+        for commit, rows in self._chunks():
+            yield from recorded(commit, rows)
+
+    def _chunks(self) -> Iterator[tuple[Commit, Ints]]:
+        """What is asked for; once all of it was read, what was skipped is known."""
+        generation, skipped = schema.generation(), Counter[str]()
+        yield from self._selection.chunks(self._log, skipped)
+        self._counted = generation, dict(skipped)
+
+    def df(self) -> pd.DataFrame:
+        """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields.
+
+        What a policy "skip" left out is counted by type in `df().attrs["skipped"]`.
+        """
+        from eventsourcing_kit.reading import event_frame  # pandas is loaded when the first frame is made
+
+        self._log.refresh()
+        frame = event_frame.of_events(self._chunks())
+        if self._log.policies.skips:
+            frame.attrs["skipped"] = self.skipped
+        return frame
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How many of the events asked for are left out, by type, where the store was opened with a policy "skip".
+
+        After a whole iteration or `df()` it is known; else the log is looked through for it.
+        """
+        self._log.refresh()
+        if not self._log.policies.skips:
+            return {}
+        if self._counted is None or self._counted[0] != schema.generation():
+            for _ in self._chunks():
+                pass
+        return {} if self._counted is None else dict(self._counted[1])
+
+    def __repr__(self) -> str:
+        asked = self._selection
+        parts = [] if asked.stream is None else [repr(asked.stream)]
+        parts += [] if asked.category is None else [f"category={asked.category!r}"]
+        parts += [] if asked.types is None else [f"types={sorted(asked.types)}"]
+        parts += [f"after={asked.after}"] if asked.after else []
+        parts += [f"as_of={asked.upto}"]
+        parts += ["backwards=True"] if asked.backwards else []
+        parts += [] if asked.limit is None else [f"limit={asked.limit}"]
+        return f"<read({', '.join(parts)})>"
+
+    def _repr_html_(self) -> str:
+        head = list(islice(self, _SHOWN + 1))
+        names = ("position", "stream", "version", "recorded_at", "type", "data")
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(str(getattr(event, name)))}</td>" for name in names) + "</tr>"
+            for event in head[:_SHOWN]
+        )
+        more = "<p>… and more</p>" if len(head) > _SHOWN else ""
+        heads = "".join(f"<th>{name}</th>" for name in names)
+        return f"<p><code>{escape(repr(self))}</code></p><table><tr>{heads}</tr>{rows}</table>{more}"

@@ -1,0 +1,13 @@
+"""From checked facts to the bytes of a commit, and back.
+
+Each module imports only from those above it.
+
+    moment        whatever names one place in the log; times as whole microseconds of UTC
+    ids           UUIDv7 ids that carry their position
+    record_check  is a decoded body a commit's?
+    rows          events ready to be recorded: one by one, or many as columns
+    record        one commit as bytes: record format 1, defined
+    unknown       the policy for events that no class knows
+    draft         every check of an append that needs no log
+    batch         what the writer takes and gives: batches at expected versions, and where they were stored
+"""

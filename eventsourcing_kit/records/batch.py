@@ -1,0 +1,105 @@
+"""What the writer takes and gives: batches of drafts for streams at expected versions, and where they were stored."""
+
+from __future__ import annotations
+
+import numbers
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, InputError
+from eventsourcing_kit.records.rows import Rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventsourcing_kit.records.rows import Draft
+
+
+class ExpectedVersion(Enum):
+    """What a writer may expect of a stream besides a version."""
+
+    ANY = "any version, or no stream"
+    NO_STREAM = "no stream yet"
+    STREAM_EXISTS = "some version from 1"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+Expected = int | ExpectedVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Drafts for one stream, and the version at which its writer believes the stream to be."""
+
+    stream: str
+    drafts: list[Draft]
+    expected: Expected = ExpectedVersion.ANY
+
+
+class Submission:
+    """Events that are to become one commit: recorded at `times`, or at the time when they are stored.
+
+    `batches` say at which versions their writers believe the streams to be; a load has none, and expects nothing.
+    """
+
+    def __init__(self, rows: Rows, *, batches: Sequence[Batch] = (), times: list[int] | None = None) -> None:
+        self.rows, self.batches, self.times = rows, batches, times
+        if len(set(rows.ids.values())) < len(rows.ids):
+            twice = next(one for one, count in Counter(rows.ids.values()).items() if count > 1)
+            raise DuplicateIdError(f"the id {twice} stands twice in this append; every event needs its own")
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch]) -> Submission:
+        """The batches' drafts, in their order."""
+        return cls(Rows.of([draft for batch in batches for draft in batch.drafts]), batches=batches)
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether some events came with an id of their own."""
+        return bool(self.rows.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where one batch's events stand: their positions, and the stream's version after them.
+
+    `record` is the commit's, where it was written just now.
+    """
+
+    positions: Sequence[int]
+    version: int
+    record: bytes | None
+
+    @property
+    def replayed(self) -> bool:
+        """Whether the events were there already."""
+        return self.record is None
+
+
+def check_expected(expected: object) -> Expected:
+    """`expected`, if it is an expected version."""
+    if isinstance(expected, ExpectedVersion):
+        return expected
+    if isinstance(expected, numbers.Integral) and not isinstance(expected, bool) and int(expected) >= 0:
+        return int(expected)  # a frame's are numpy's
+    raise InputError(
+        f"the expected version {expected!r} is neither a version (0, 1, 2, …) nor one of ANY, NO_STREAM, STREAM_EXISTS"
+    )
+
+
+def check_version(batch: Batch, actual: int) -> None:
+    """Raise `ConcurrencyError` where the stream is not as the batch expects."""
+    if not _holds(batch.expected, actual):
+        raise ConcurrencyError(batch.stream, batch.expected, actual)
+
+
+def _holds(expected: Expected, actual: int) -> bool:
+    if expected is ExpectedVersion.ANY:
+        return True
+    if isinstance(expected, int):
+        return actual == expected
+    return (actual > 0) == (expected is ExpectedVersion.STREAM_EXISTS)

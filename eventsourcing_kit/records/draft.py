@@ -1,0 +1,157 @@
+"""From what people append to what the log takes: every check that needs no log happens here."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events import schema, stored_data
+from eventsourcing_kit.events.event import Event, NewEvent
+from eventsourcing_kit.records.moment import aware_us
+from eventsourcing_kit.records.rows import Draft
+
+Events = Event | NewEvent | Sequence[Event | NewEvent]
+
+
+def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = None) -> list[Draft]:
+    """Drafts of `events`, in their order; raises `InputError` naming event, field and value."""
+    schema.check_name(stream, "a stream")
+    shared = _metadata(metadata, "the metadata") or None
+    several = _several(events)
+    if not several:
+        raise InputError(f"an empty batch for stream {stream!r}; append at least one event")
+    kind = _only_class(several)
+    if kind is not None:
+        return [Draft(stream, kind.name, kind.version, row, None, None, shared) for row in _rows(kind, several)]
+    data = _data(several)
+    return [_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)]
+
+
+def as_read(draft: Draft, event: Event | NewEvent) -> Any:
+    """The data of a draft as a reader will get it; `event` is what it was made of."""
+    kind = schema.registered(draft.type)
+    if kind is None:
+        return schema.copy_json(draft.data)  # not what is about to be stored: who gets it might change it
+    given = event.event if isinstance(event, NewEvent) else event
+    return given if type(given) is kind.cls else kind.from_rows([draft.data])[0]
+
+
+def _several(events: Any) -> list[Any]:
+    if isinstance(events, (Event, NewEvent)):
+        return [events]
+    if isinstance(events, (str, bytes, Mapping, type)) or not hasattr(events, "__iter__"):
+        raise InputError(
+            f"{events!r} is no event; append an instance of a class X(ek.Event), a NewEvent, or a list of them"
+        )
+    return list(events)
+
+
+def _only_class(events: list[Any]) -> schema.Schema | None:
+    """The schema of event objects of one class, the usual batch; None for any other."""
+    classes = set(map(type, events))
+    only = classes.pop()
+    return only.__event_schema__ if not classes and issubclass(only, Event) and only is not Event else None
+
+
+def _rows(kind: schema.Schema, events: list[Any]) -> list[dict[str, Any]]:
+    rows = schema.dump_all(kind, events)
+    stored_data.check_newest(kind, rows)
+    return rows
+
+
+def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
+    """Schema version and plain JSON of each event; events of one class are dumped together, which is faster."""
+    found: list[tuple[int, dict[str, Any]]] = [(1, {})] * len(events)
+    by_class: defaultdict[schema.Schema, list[tuple[int, Event]]] = defaultdict(list)
+    for i, event in enumerate(events):
+        typed = event if isinstance(event, Event) and type(event) is not Event else _typed(event)
+        if typed is None:
+            found[i] = (1, _untyped(event))
+        else:
+            by_class[typed.__event_schema__].append((i, typed))
+    for kind, members in by_class.items():
+        rows = _rows(kind, [event for _, event in members])
+        for (i, _), row in zip(members, rows, strict=True):
+            found[i] = (kind.version, row)
+    return found
+
+
+def _typed(event: object) -> Event | None:
+    """The event object; a type given by name is held to its class, where one is registered."""
+    if not isinstance(event, NewEvent):
+        raise InputError(
+            f"{event!r} is no event; append an instance of a class X(ek.Event), or NewEvent(type=…, data={{…}})"
+        )
+    if event.event is not None:
+        return event.event
+    schema.check_name(event.type, "an event type")
+    kind = schema.registered(event.type)
+    if kind is None:
+        return None
+    try:
+        built = kind.cls.model_validate(_mapping(event))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        value = "missing" if first["type"] == "missing" else schema.shown(first["input"])
+        raise InputError(
+            f"{event.type}.{field} is {value}: {first['msg']}; {event.type} has a class, which its data must fit"
+        ) from None
+    return built if isinstance(built, Event) else None
+
+
+def _mapping(event: NewEvent) -> dict[str, Any]:
+    if not isinstance(event.data, Mapping):
+        raise InputError(f"the data of {event.type} is {event.data!r}; give a dict of fields")
+    return dict(event.data)
+
+
+def _untyped(event: NewEvent) -> dict[str, Any]:
+    plain: dict[str, Any] = schema.plain_json(_mapping(event), event.type)
+    return plain
+
+
+def _draft(
+    stream: str, event: Event | NewEvent, data: tuple[int, dict[str, Any]], shared: dict[str, Any] | None
+) -> Draft:
+    if isinstance(event, Event):
+        return Draft(stream, event.__event_schema__.name, *data, metadata=shared)
+    own = _metadata(event.metadata, f"the metadata of {event.type}")
+    metadata = {**(shared or {}), **own} or None
+    return Draft(stream, event.type, *data, _id(event.id), _occurred(event), metadata)
+
+
+def _metadata(metadata: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise InputError(f"{where} is {metadata!r}; give a dict")
+    plain: dict[str, Any] = schema.plain_json(dict(metadata), where)
+    return plain
+
+
+def _id(given: object) -> uuid.UUID | None:
+    if given is None or isinstance(given, uuid.UUID):
+        return given
+    try:
+        return uuid.UUID(given)  # type: ignore[arg-type]  # what is no text raises below
+    except (ValueError, AttributeError, TypeError):
+        raise InputError(f"the id {given!r} is no UUID; give a UUID or its text, or leave it out") from None
+
+
+def _occurred(event: NewEvent) -> int | None:
+    given = event.occurred_at
+    if given is None:
+        return None
+    if isinstance(given, str):
+        try:
+            given = datetime.fromisoformat(given)
+        except ValueError:
+            raise InputError(f"occurred_at of {event.type} is {given!r}, which is no ISO time") from None
+    return aware_us(given, f"occurred_at of {event.type}")

@@ -1,0 +1,325 @@
+"""One commit as bytes: the record format 1. This docstring is its definition.
+
+A record is a head of 52 bytes and a body.
+
+    2   b"EK"
+    1   format version: 1
+    1   flags: 1 = the body is compressed (zlib)
+    16  the store's id (a UUID)
+    32  SHA-256 of the previous commit's record; zeros in a store's first commit
+
+The body is JSON with one list a column, because columns compress and decode several times better than rows:
+
+    position   the first event's position; the events of a commit stand at consecutive ones
+    count      the number of events
+    key        the key of the commit's ids (see `ids`)
+    time       recorded_at in microseconds since 1970 UTC, where all events share it
+    times      else one time an event: the first, then the differences
+    streams    [[stream, version of its first event here], …]; versions within a commit are consecutive
+    stream     one index into `streams` an event; absent where there is one stream
+    shapes     [[type, schema version, [field, …], [[value, …] a field]], …]: events that look alike, in order
+    shape      one index into `shapes` an event; absent where there is one shape
+    ids        optional: [[index, …], [hex, …]], ids that were supplied
+    occurred   optional: [[index, …], [microseconds, …]]
+    metadata   optional: [[index, …], [index into the third, …], [object, …]]
+    parent     optional, in a branch's first commit: [store id, position] of the fork
+
+A shape is an event type, its schema version and its exact field names, so an absent field and a null one stay apart.
+
+A commit has at most 4,194,304 events. A body takes at most 256 MiB, and one of more than 16 MiB is stored compressed
+only where that saves less than 99 %: neither a wrong count nor a body that unpacks without end takes all memory.
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic_core import from_json, to_json
+
+from eventsourcing_kit.errors import InputError, RecordError
+from eventsourcing_kit.records import ids
+from eventsourcing_kit.records.record_check import MOST_EVENTS, check_body, check_codes, check_extras, check_times
+from eventsourcing_kit.records.rows import shared_objects
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from eventsourcing_kit.records.rows import Rows
+
+    Ints = npt.NDArray[np.int64]
+
+FORMAT = 1
+NO_PREVIOUS = bytes(32)
+_HEAD = struct.Struct(">2sBB16s32s")
+_COMPRESSED = 1
+_COMPRESS_FROM_BYTES = 256
+_BODY_BYTES = 1 << 28
+_SMALL_BODY_BYTES = 1 << 24
+_MOST_TIMES_SMALLER = 100
+_DAMAGE = (
+    *(ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError),
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What the log assigns to a commit: its place in the log and in time."""
+
+    store: uuid.UUID
+    previous: bytes
+    key: int
+    first: int
+    times: int | list[int]
+    versions: dict[str, int]  # each stream's version before the commit
+
+
+def encode(place: Place, rows: Rows) -> bytes:
+    """The record of one commit; raises `InputError` where it is too large for one."""
+    if len(rows) > MOST_EVENTS:
+        raise InputError(f"{len(rows)} events in one append; {MOST_EVENTS} is the most, so split them over several")
+    body: dict[str, Any] = {"position": place.first, "count": len(rows), "key": place.key}
+    if isinstance(place.times, int):
+        body["time"] = place.times
+    else:
+        body["times"] = [place.times[0], *np.diff(np.array(place.times, dtype=np.int64)).tolist()]
+    body["streams"] = [[stream, place.versions.get(stream, 0) + 1] for stream in rows.streams]
+    if len(rows.streams) > 1:
+        body["stream"] = rows.stream_codes
+    body["shapes"] = [[look.type, look.schema_version, look.fields, look.columns] for look in rows.looks]
+    if len(rows.looks) > 1:
+        body["shape"] = rows.look_codes
+    body.update(_extras(rows))
+    text = to_json(body)
+    if len(text) > _BODY_BYTES:
+        raise InputError(f"one append of {len(text)} bytes; {_BODY_BYTES} is the most, so split it over several")
+    flags = 0
+    if len(text) >= _COMPRESS_FROM_BYTES:
+        packed = zlib.compress(text, 1)
+        if len(text) <= _most_unpacked(len(packed)):
+            text, flags = packed, _COMPRESSED
+    return _HEAD.pack(b"EK", FORMAT, flags, place.store.bytes, place.previous) + text
+
+
+def _extras(rows: Rows) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if rows.ids:
+        found["ids"] = [list(rows.ids), [one.hex for one in rows.ids.values()]]
+    if rows.occurred_us:
+        found["occurred"] = [list(rows.occurred_us), list(rows.occurred_us.values())]
+    if rows.metadata:
+        objects, codes = shared_objects(list(rows.metadata.values()))
+        found["metadata"] = [list(rows.metadata), codes, objects]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Events of one commit that look alike: one list of values a field, and where in the commit they stand."""
+
+    type: str
+    schema_version: int
+    fields: list[str]
+    columns: list[list[Any]]
+    rows: Ints
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One decoded record. Rows are counted from 0 within the commit; positions within the log."""
+
+    store: uuid.UUID
+    previous: bytes
+    body: dict[str, Any] = field(repr=False)
+
+    @property
+    def first(self) -> int:
+        """The first event's position."""
+        return int(self.body["position"])
+
+    @property
+    def count(self) -> int:
+        """The number of events."""
+        return int(self.body["count"])
+
+    @property
+    def last(self) -> int:
+        """The last event's position."""
+        return self.first + self.count - 1
+
+    @property
+    def key(self) -> int:
+        """The key of the commit's ids."""
+        return int(self.body["key"])
+
+    @property
+    def has_supplied_ids(self) -> bool:
+        """Whether some ids were supplied and not made from the key."""
+        return "ids" in self.body
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all events share their stream, their looks and their time."""
+        return "time" in self.body and "stream" not in self.body and "shape" not in self.body
+
+    @property
+    def has_extras(self) -> bool:
+        """Whether some events have what most do not: a supplied id, a time of occurrence, metadata."""
+        return not self.body.keys().isdisjoint(("ids", "occurred", "metadata"))
+
+    @property
+    def streams(self) -> list[str]:
+        """The streams it touches, in order of appearance."""
+        return [stream for stream, _ in self.body["streams"]]
+
+    @cached_property
+    def positions(self) -> Ints:
+        """One position an event."""
+        return np.arange(self.first, self.first + self.count, dtype=np.int64)
+
+    @cached_property
+    def times(self) -> Ints:
+        """recorded_at in microseconds, one an event."""
+        if "time" in self.body:
+            return np.full(self.count, self.body["time"], dtype=np.int64)
+        return np.cumsum(np.array(self.body["times"], dtype=np.int64))
+
+    @cached_property
+    def stream_codes(self) -> Ints:
+        """One index into `streams` an event."""
+        return self._codes("stream")
+
+    @cached_property
+    def shape_codes(self) -> Ints:
+        """One index into `shapes` an event."""
+        return self._codes("shape")
+
+    def _codes(self, name: str) -> Ints:
+        codes = self.body.get(name)
+        return np.zeros(self.count, dtype=np.int64) if codes is None else np.array(codes)
+
+    @cached_property
+    def versions(self) -> Ints:
+        """One version an event."""
+        firsts = np.array([version for _, version in self.body["streams"]], dtype=np.int64)
+        if len(firsts) == 1:
+            return np.arange(firsts[0], firsts[0] + self.count, dtype=np.int64)
+        order = np.argsort(self.stream_codes, kind="stable")
+        sizes = np.bincount(self.stream_codes, minlength=len(firsts))
+        starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+        versions = np.empty(self.count, dtype=np.int64)
+        versions[order] = np.arange(self.count) - starts
+        versions += firsts[self.stream_codes]
+        return versions
+
+    @cached_property
+    def last_versions(self) -> dict[str, int]:
+        """Each stream's version after the commit."""
+        sizes = np.bincount(self.stream_codes, minlength=len(self.body["streams"])).tolist()
+        return {stream: version + n - 1 for (stream, version), n in zip(self.body["streams"], sizes, strict=True)}
+
+    @cached_property
+    def shapes(self) -> list[Shape]:
+        """The events by their looks."""
+        if "shape" not in self.body:
+            name, version, fields, columns = self.body["shapes"][0]
+            return [Shape(name, version, fields, columns, np.arange(self.count, dtype=np.int64))]
+        codes = self.shape_codes
+        order = np.argsort(codes, kind="stable")
+        rows = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self.body["shapes"])))[:-1])
+        return [
+            Shape(type_, version, fields, columns, at)
+            for (type_, version, fields, columns), at in zip(self.body["shapes"], rows, strict=True)
+        ]
+
+    @cached_property
+    def id_bytes(self) -> npt.NDArray[np.uint8]:
+        """One row of 16 bytes an event."""
+        rows = ids.id_bytes(self.key, self.positions, self.times)
+        if "ids" in self.body:
+            at, texts = self.body["ids"]
+            rows[at] = np.frombuffer(bytes.fromhex("".join(texts)), dtype=np.uint8).reshape(-1, 16)
+        return rows
+
+    @property
+    def occurred_us(self) -> dict[int, int]:
+        """occurred_at by row, where it was given."""
+        return dict(zip(*self.body.get("occurred", ([], [])), strict=True))
+
+    @property
+    def metadata(self) -> dict[int, dict[str, Any]]:
+        """Metadata by row, where there is any; rows with equal metadata share one object."""
+        at, codes, objects = self.body.get("metadata", ([], [], []))
+        return {i: objects[code] for i, code in zip(at, codes, strict=True)}
+
+
+def decode(record: bytes) -> Commit:
+    """Read a record; raises `RecordError` for bytes that are none, or of a newer format."""
+    flags = check_format(record)
+    _, _, _, store, previous = _HEAD.unpack_from(record)
+    try:
+        text = record[_HEAD.size :]
+        body = from_json(_decompressed(text) if flags else text)
+        commit = Commit(_store_id(store), previous, body)
+        _check(commit)
+    except _DAMAGE as error:
+        raise RecordError(f"a damaged commit: {type(error).__name__}: {error}") from None
+    return commit
+
+
+def check_format(record: bytes) -> int:
+    """The flags of a record; raises `RecordError` for bytes that are none, or of a newer format."""
+    if len(record) < _HEAD.size or record[:2] != b"EK":
+        raise RecordError(f"{len(record)} bytes that begin with {record[:8]!r} are no commit of an event store")
+    version, flags = record[2], record[3]
+    if version != FORMAT:
+        raise RecordError(
+            f"a commit in record format {version}, and this version of the kit reads {FORMAT}; update the kit"
+        )
+    if flags > _COMPRESSED:
+        raise RecordError(f"a damaged commit: its flags are {flags}, and record format {FORMAT} has none of these")
+    return flags
+
+
+_store_id = lru_cache(maxsize=16)(lambda raw: uuid.UUID(bytes=raw))  # all commits of a store have the same
+
+
+def _decompressed(text: bytes) -> bytes:
+    """The body, as long as it is no longer than a body may be."""
+    unpacking = zlib.decompressobj()
+    body = unpacking.decompress(text, _most_unpacked(len(text)))
+    if not unpacking.eof or unpacking.unused_data:
+        raise ValueError("its compressed body is cut off, too long, or followed by other bytes")
+    return body
+
+
+def _most_unpacked(size: int) -> int:
+    """How many bytes a compressed body of this size may unpack to."""
+    return min(_BODY_BYTES, max(_SMALL_BODY_BYTES, _MOST_TIMES_SMALLER * size))
+
+
+def _check(commit: Commit) -> None:
+    body, count = commit.body, commit.body["count"]
+    check_body(body)
+    if "times" in body:
+        check_times(commit.times)
+    if "stream" in body:
+        check_codes(commit.stream_codes, count, len(body["streams"]))
+    if "shape" in body:
+        check_codes(commit.shape_codes, count, len(body["shapes"]))
+        if any(len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns):
+            raise ValueError("its shapes differ in length")
+    if commit.has_extras:
+        check_extras(body, count)
+
+
+def digest(record: bytes) -> bytes:
+    """The hash by which the next commit names this one."""
+    return sha256(record).digest()

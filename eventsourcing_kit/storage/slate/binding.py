@@ -1,0 +1,211 @@
+"""SlateDB's Python binding, driven without asyncio: a call here returns when the library has answered.
+
+The binding is asyncio only. A notebook already runs a loop and a hop through one costs more than the write itself, so
+its coroutines are driven by hand: they need nothing of asyncio but a future.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+# One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
+# when the library is loaded, and whoever has set it already knows better.
+os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
+
+import slatedb.uniffi as slate
+from slatedb.uniffi._slatedb_uniffi import slatedb as binding
+
+from eventsourcing_kit.storage.underway import underway
+from eventsourcing_kit.storage.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+
+T = TypeVar("T")
+__all__ = ["FAILURES", "Running", "aside", "binding", "drive", "slate"]
+_SLICE_SECONDS = 0.5
+FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
+
+
+class _Future:
+    """The little of an asyncio future that the binding uses."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+        self.code: int | None = None
+
+    def cancelled(self) -> bool:
+        return False
+
+    def set_result(self, code: int) -> None:
+        self.code = code
+        self.lock.release()
+
+    def __await__(self) -> Iterator[_Future]:
+        if self.code is None:
+            yield self
+        return self.code  # type: ignore[return-value]  # a generator's return value, which Iterator can't express
+
+
+class _Loop:
+    """The little of an asyncio loop that the binding uses."""
+
+    create_future = staticmethod(_Future)
+
+    @staticmethod
+    def call_soon_threadsafe(fn: Callable[..., object], *args: object) -> None:
+        fn(*args)
+
+
+_driving = threading.local()
+_asyncio_loop = binding._uniffi_get_event_loop
+
+
+def _event_loop() -> object:
+    return _Loop if getattr(_driving, "on", False) else _asyncio_loop()
+
+
+binding._uniffi_get_event_loop = _event_loop
+
+
+class Running:
+    """A coroutine of the binding, begun: the library works on it while the caller does something else."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+        self._waits_for: _Future | None = None
+        self._result: Any = None
+        self._step()
+
+    def _step(self) -> None:
+        _driving.on = True
+        try:
+            self._waits_for = self._coroutine.send(None)
+        except StopIteration as done:
+            self._waits_for, self._result = None, done.value
+        finally:
+            _driving.on = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is a result."""
+        return self._waits_for is None
+
+    def wait(self, seconds: float | None, given_up: threading.Event | None = None) -> bool:
+        """Go on until it is done, at most so long; False where it isn't done then, or somebody has given it up.
+
+        Time in which the whole process stood still doesn't count.
+        """
+        left = seconds
+        while self._waits_for is not None:
+            began = time.monotonic()
+            if self._waits_for.lock.acquire(timeout=_SLICE_SECONDS if left is None else min(_SLICE_SECONDS, left)):
+                self._step()
+            elif given_up is not None and given_up.is_set():
+                return False
+            if left is not None:
+                left -= min(time.monotonic() - began, _SLICE_SECONDS)
+                if left <= 0:
+                    return self.is_done
+        return True
+
+    def result(self, seconds: float | None = None, given_up: threading.Event | None = None) -> Any:
+        """Its result; raises `TimeoutError`, and stops it, where that takes longer."""
+        try:
+            if not self.wait(seconds, given_up):
+                raise TimeoutError
+        finally:
+            self.stop()
+        return self._result
+
+    def stop(self) -> None:
+        """Have no more of it; what the library has begun to store it still stores."""
+        self._coroutine.close()
+
+
+def drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None) -> T:
+    """A call's result; raises `TimeoutError` where that takes longer."""
+    with underway:
+        result: T = Running(make()).result(seconds)
+    return result
+
+
+_worker: Worker | None = None
+_worker_lock = threading.Lock()
+
+
+def aside(work: Callable[[], T]) -> T:
+    """Do it in a thread that is not the main one.
+
+    Ctrl-C lands in the main thread; inside the binding's callback it would be swallowed and the call never end.
+    """
+    global _worker
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    with _worker_lock:
+        _worker = _worker or Worker("eventsourcing-kit-reads")
+    result: T = _worker.begin(work).outcome()
+    return result
+
+
+# -- a known defect of the binding: it copies bytes one by one --------------------------------------------------------
+
+
+def _copy_bytes_at_once() -> None:
+    """Backport of uniffi 0.32 (mozilla/uniffi-rs #2824, #2956); does nothing once the binding ships it."""
+    builder = binding._UniffiRustBufferBuilder
+    fields = [name for name, _ in binding._UniffiRustBuffer._fields_]
+    if "enumerate" not in builder.write.__code__.co_names or fields != ["capacity", "len", "data"]:
+        return
+
+    def write(self: Any, value: bytes) -> None:
+        size = len(value)
+        rbuf = self.rbuf
+        if rbuf.len + size > rbuf.capacity:
+            rbuf = self.rbuf = binding._UniffiRustBuffer.reserve(rbuf, size)
+        ctypes.memmove(ctypes.addressof(rbuf.data.contents) + rbuf.len, bytes(value), size)
+        rbuf.len += size
+
+    def pack_into(self: Any, size: int, layout: str, value: object) -> None:
+        write(self, struct.pack(layout, value))
+
+    builder.write, builder._pack_into = write, pack_into
+    slate.WriteBatch.put = _quick_put()
+
+
+def _quick_put() -> Callable[[Any, bytes, bytes], None]:
+    """`WriteBatch.put` without the binding's intermediate buffers: a commit may have ten thousand rows."""
+    library = binding._UniffiLib
+    to_buffer = library[
+        "ffi_slatedb_uniffi_rustbuffer_from_bytes"
+    ]  # by name: a function with argument types of its own
+    to_buffer.argtypes = (_Foreign, ctypes.POINTER(binding._UniffiRustCallStatus))
+    to_buffer.restype = binding._UniffiRustBuffer
+    put_row = library.uniffi_slatedb_uniffi_fn_method_writebatch_put
+
+    def put(self: Any, key: bytes, value: bytes) -> None:
+        status = binding._UniffiRustCallStatus.default()
+        by_reference = ctypes.byref(status)
+        rows = []
+        for part in (key, value):
+            text = len(part).to_bytes(4, "big") + part
+            rows.append(to_buffer(_Foreign(len(text), text), by_reference))
+        put_row(self._uniffi_clone_handle(), *rows, by_reference)
+        binding._uniffi_check_call_status(binding._UniffiFfiConverterTypeError, status)
+
+    return put
+
+
+class _Foreign(ctypes.Structure):
+    """Bytes as the binding's library takes them."""
+
+    _fields_: ClassVar = [("len", ctypes.c_int32), ("data", ctypes.c_char_p)]
+
+
+_copy_bytes_at_once()

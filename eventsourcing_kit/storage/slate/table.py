@@ -1,0 +1,315 @@
+"""Rows of bytes, sorted by key, in SlateDB: all of it synchronous, and the rows of a folder's journal among them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.storage import journal, keys
+from eventsourcing_kit.storage.recent import Recent, merged
+from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, drive, slate
+from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
+from eventsourcing_kit.storage.slate.settings import object_store, path_in
+from eventsourcing_kit.storage.underway import underway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from eventsourcing_kit.storage.location import Location
+
+T = TypeVar("T")
+SCAN_ROWS = 1000
+PATIENCE_SECONDS = 10.0  # how long one call may go unanswered; SlateDB itself would wait for ever
+_FETCH_BYTES = 1 << 17  # as many at a time are copied quickly and don't fill the memory
+_LOOKS = 20
+
+
+class Table:
+    """Rows of bytes, sorted by key, at a location. Writable, or a reader's fixed view.
+
+    What reads goes on where its database is lost under it: a writer's, because another process became the writer, or a
+    reader's, because the tables that it saw were compacted and collected. Then the newest view takes its place, which
+    holds all that the lost one held, and a scan goes on behind the last row that it gave.
+
+    A call that the storage does not answer for `patience` seconds raises `StorageError`, with the reason that `why`
+    finds. Only a write waits as long as it takes, unless it is given a limit.
+
+    The rows of a folder's journal are rows of the table like all others: those of the writer's own `journal`, or those
+    that a reader finds in the file.
+
+    Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        read_only: bool = False,
+        patience: float | None = None,
+        why: Callable[[], Trouble] = Trouble,
+        collects: bool = True,
+        with_wal: bool = True,
+        own: journal.Journal | None = None,
+    ) -> None:
+        self.location, self.read_only = location, read_only
+        self.patience = PATIENCE_SECONDS if patience is None else patience
+        self._why = why
+        self._open = True
+        self._given_up = threading.Event()
+        self._pid = os.getpid()
+        self._replacing = threading.Lock()
+        self._files: Any = None
+        self._journal: journal.Follower | None = None
+        self.recent = Recent()
+        self._db: Any = None
+        if read_only and with_wal:
+            self._open_view()
+            return
+        self._db = open_db(Opening(location, read_only, collects, with_wal), self.patience, why)
+        if own is not None:
+            self._take_in(own)
+
+    def _take_in(self, own: journal.Journal) -> None:
+        try:
+            self.recent = _rows_of(own.pending(self._journalled(self._db)))
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_view(self) -> None:
+        """Open the newest view: what is in SlateDB, and what the journal holds besides."""
+        opening, folder = Opening(self.location, read_only=True), self.location.folder
+        before: tuple[int, bytes] | None = None
+        for _ in range(_LOOKS):
+            db = open_db(opening, self.patience, self._why)
+            following = None if folder is None else journal.Follower(folder)
+            try:
+                done = 0 if following is None else self._journalled(db)
+                entries = [] if following is None else following.pending(done)
+            except BaseException:
+                shut(db, self.location, read_only=True, seconds=self.patience)
+                raise
+            if entries is not None:
+                self._journal, self.recent, self._db = following, _rows_of(entries), db
+                return
+            shut(db, self.location, read_only=True, seconds=self.patience)
+            looked = None if following is None else (done, following.first)
+            if looked == before:
+                break  # no writer has moved on in between
+            before = looked
+        assert folder is not None
+        raise journal.damaged(folder)
+
+    def _journalled(self, db: Any) -> int:
+        raw = self._guarded(lambda: drive(lambda: db.get(keys.JOURNALLED), self.patience))
+        return 0 if raw is None else keys.number(raw)
+
+    def follow(self) -> bool | None:
+        """Take in what the journal has got meanwhile: whether there was any; None where a new view is needed."""
+        entries = [] if self._journal is None else self._journal.more()
+        if entries is None:
+            return None
+        for entry in entries:
+            self.recent.add(entry.rows)
+        return bool(entries)
+
+    def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool, seconds: float | None = None) -> None:
+        """Store all rows or none (None removes one); with `flush`, return when they are in the object store.
+
+        SlateDB tries again for ever, so this waits as long as it takes, or `seconds`.
+        """
+        db, given_up = self._db, self._given_up
+        if self.read_only:
+            raise SupersededError()
+        batch = slate.WriteBatch()
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        if flush:
+            self._guarded(lambda: _write_through(db, batch, seconds, given_up))
+        else:
+            self._guarded(lambda: drive(lambda: db.write(batch)))
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value at `key`, or None."""
+        is_recent, newest = self.recent.get(key)
+        if is_recent:
+            self._check_usable()
+            return newest
+        db = self._db
+        try:
+            value: bytes | None = self._guarded(lambda: drive(lambda: db.get(key), self.patience))
+        except (StorageError, StoreClosedError) as error:
+            if not self._replace(db, error):
+                raise
+            db = self._db
+            value = self._guarded(lambda: drive(lambda: db.get(key), self.patience))
+        return value
+
+    def scan(
+        self, start: bytes, end: bytes, *, descending: bool = False, ahead: int = 1 << 20, rows: int = SCAN_ROWS
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The rows from `start` up to but excluding `end`, fetched `rows` at a time, or more where they are small."""
+        recent = self.recent.between(start, end)  # first: what is not here any more is in the tables by now
+        stored = self._stored(start, end, descending=descending, ahead=ahead, rows=rows)
+        return merged(recent, stored, descending=descending) if recent else stored
+
+    def _stored(
+        self, start: bytes, end: bytes, *, descending: bool, ahead: int, rows: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        db, cursor, goes_on = self._db, None, True
+        while start < end:
+            try:
+                cursor, batch = self._next(db, cursor, (start, end), rows, _options(descending, ahead))
+            except (StorageError, StoreClosedError) as error:
+                if not goes_on or not self._replace(db, error):
+                    raise
+                db, cursor, goes_on = self._db, None, False
+                continue
+            for row in batch:
+                yield row.key, row.value
+            if len(batch) < rows:
+                return
+            start, end = (start, batch[-1].key) if descending else (batch[-1].key + b"\x00", end)
+            if 1 < rows < SCAN_ROWS and sum(len(row.value) for row in batch) < _FETCH_BYTES:
+                rows *= 2
+            goes_on = True
+
+    def _next(self, db: Any, cursor: Any, keys: tuple[bytes, bytes], rows: int, options: Any) -> tuple[Any, Any]:
+        """The cursor, made if there is none yet, and its next rows: one errand, for another thread costs time."""
+
+        def work() -> tuple[Any, Any]:
+            found = cursor or drive(lambda: db.scan_with_options(_range(*keys), options), self.patience)
+            return found, drive(lambda: found.next_batch(rows), self.patience)
+
+        step: tuple[Any, Any] = self._guarded(work)
+        return step
+
+    def one(self, start: bytes, end: bytes, *, descending: bool = False) -> tuple[bytes, bytes] | None:
+        """The first row of a scan, or None."""
+        return next(self.scan(start, end, descending=descending, ahead=1, rows=1), None)
+
+    def last_file(self, after: int) -> int | None:
+        """The number of the newest write-ahead file, or `after` where there is none above; None where it is unknown."""
+        self._check_usable()
+        self._files = self._files or slate.SlateDbWalReader(path_in(self.location), object_store(self.location))
+        try:
+            found: int = aside(lambda: drive(lambda: self._files.last_wal_file_id(after), self.patience))
+            return found
+        except slate.Error:
+            return None
+        except TimeoutError:
+            failure = self._unanswered()
+        raise failure
+
+    def is_fenced(self) -> bool:
+        """Whether another writer has opened the table, as far as this one has noticed."""
+        db = self._db
+        return self._open and not self.read_only and db.status().close_reason is not None
+
+    def give_way(self) -> None:
+        """Go on as a reader, because another writer opens the table."""
+        with self._replacing:
+            if self._open and not self.read_only:
+                self._become_reader()
+
+    def _replace(self, lost: Any, error: Exception) -> bool:
+        """Put a new reader in the place of a database that failed; False where that would not help."""
+        if os.getpid() != self._pid or not self._open:
+            return False
+        with self._replacing:
+            if self._db is lost:
+                if self.location.is_memory or not (self.read_only or isinstance(error, SupersededError)):
+                    return False
+                self._become_reader()
+        return True
+
+    def _become_reader(self) -> None:
+        old, was_writer = self._db, not self.read_only
+        self._open_view()
+        self.read_only = True
+        if was_writer:  # a reader is left to what still reads through it
+            shut(old, self.location, read_only=False, seconds=self.patience)
+
+    def close(self) -> None:
+        """Close it; quiet where another writer has closed it already.
+
+        Every write was flushed to the write-ahead log, so the tables are not written once more: that would double the
+        bytes of a small store, and opening it from the write-ahead log takes tens of milliseconds. In a bucket each of
+        its files would be a request, so there the tables are written.
+        """
+        with self._replacing:
+            if self._open:
+                self._open = False
+                shut(self._db, self.location, read_only=self.read_only, seconds=self.patience)
+
+    def give_up(self) -> None:
+        """Leave a storage that does not answer: a write that still waits for it raises `StorageError`."""
+        self._open = False
+        self._given_up.set()
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        self._check_usable()
+        failure: Exception
+        try:
+            return aside(work)
+        except FAILURES as error:
+            failure = translated(error, self.location)
+        except TimeoutError:
+            failure = self._unanswered()
+        raise failure  # out here, where what was caught, and may show secrets, is not kept as its context
+
+    def _check_usable(self) -> None:
+        if os.getpid() != self._pid:
+            underway.check_process()
+        if not self._open:
+            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+
+    def _unanswered(self) -> StorageError:
+        trouble = "" if self._given_up.is_set() else self._why()
+        return StorageError(
+            f"the storage has not answered for {self.patience:g} s{trouble}: it cannot be reached, or its files are "
+            "gone or damaged; try again when it works"
+        )
+
+
+def _rows_of(entries: Iterable[journal.Entry]) -> Recent:
+    return Recent(row for entry in entries for row in entry.rows)
+
+
+def _write_through(db: Any, batch: Any, seconds: float | None, given_up: threading.Event) -> None:
+    """Ask for the flush while the write is on its way, which saves a round trip in four.
+
+    The flush nearly always finds the write there; only the handle says for certain, so a flush that came too early is
+    done again.
+    """
+    with underway:
+        write, flush = Running(db.write(batch)), Running(db.flush())
+        try:
+            handle = write.result(seconds, given_up)
+            flush.result(seconds, given_up)
+        finally:
+            flush.stop()
+        durable = Running(handle.await_durable())
+        if not durable.is_done:
+            Running(db.flush()).result(seconds, given_up)
+        durable.result(seconds, given_up)
+
+
+def _range(start: bytes, end: bytes) -> Any:
+    return slate.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False)
+
+
+def _options(descending: bool, ahead: int) -> Any:
+    return slate.ScanOptions(
+        durability_filter=slate.DurabilityLevel.MEMORY,
+        dirty=False,
+        read_ahead_bytes=ahead,
+        cache_blocks=True,
+        max_fetch_tasks=4 if ahead > 1 else 1,
+        order=slate.IterationOrder.DESCENDING if descending else slate.IterationOrder.ASCENDING,
+    )

@@ -1,0 +1,156 @@
+"""Which columns a projection's table has: one a field of its states, found as the states come."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
+
+from pydantic import BaseModel
+from pydantic_core import from_json, to_json
+
+from eventsourcing_kit.folding.history import fields_of
+from eventsourcing_kit.reading import frames
+from eventsourcing_kit.tables.sql_values import NOTHING, Kind, kind_of, kind_of_type, plain, wider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_FIELDS = 400  # a dict that grows by a key an event is no row; beyond this it is kept whole
+KEY = "key"
+OF_TIME = ("valid_from", "valid_to", "position", "position_to")
+_ABSENT = object()
+
+
+class Whole:
+    """Stands for the field of a state that is not taken apart: a number, a text, a list."""
+
+    def __repr__(self) -> str:
+        return "the whole state"
+
+
+WHOLE = Whole()
+Field = str | Whole
+
+
+class Column(NamedTuple):
+    """A column's name, and what it holds."""
+
+    name: str
+    kind: Kind
+
+
+class Columns:
+    """The columns of one table, by the fields that they hold; `reserved` names are the table's own."""
+
+    def __init__(self, *, temporal: bool) -> None:
+        self.reserved = (KEY, *OF_TIME) if temporal else (KEY,)
+        self.key = Column(KEY, NOTHING)
+        self.fields: dict[Field, Column] = {}
+        self.is_guess = False  # whether they were judged by the initial state, because no row has been written yet
+        self._seen: set[type] = set()
+
+    def copy(self) -> Columns:
+        """The same columns, to be changed on their own."""
+        made = Columns(temporal=len(self.reserved) > 1)
+        made.key, made.fields, made._seen = self.key, dict(self.fields), set(self._seen)
+        made.is_guess = self.is_guess
+        return made
+
+    def every(self) -> dict[str, Kind]:
+        """All columns in their order, the key first."""
+        return {column.name: column.kind for column in (self.key, *self.fields.values())}
+
+    # -- states ------------------------------------------------------------------------------------------------------
+
+    def fit(self, states: list[Any]) -> dict[str, list[Any]]:
+        """States as values by column; columns are added and widened until they hold them."""
+        for cls in dict.fromkeys(map(type, states)):
+            self._add_annotated(cls)
+        rows = [self._row(state) for state in states]
+        for field in dict.fromkeys(field for row in rows for field in row):
+            self.fields.setdefault(field, Column(self._name(field), NOTHING))
+        found = {}
+        for field, column in self.fields.items():
+            values = plain([row.get(field) for row in rows])
+            found[column.name] = values
+            self.fields[field] = Column(column.name, wider(column.kind, kind_of(values)))
+        return found
+
+    def fit_keys(self, keys: list[Any]) -> list[Any]:
+        """Keys as values; their column is widened until it holds them."""
+        values = plain(keys)
+        self.key = Column(KEY, wider(self.key.kind, kind_of(values)))
+        return values
+
+    def _row(self, state: Any) -> dict[Any, Any]:
+        if type(state) is dict and state.keys() <= self.fields.keys():
+            return state  # the usual case, the empty dict among them
+        fields = fields_of(state)
+        if fields.get("state", _ABSENT) is state:
+            return {WHOLE: state}
+        new = [name for name in fields if name not in self.fields]
+        if len(self.fields) + len(new) > MOST_FIELDS:
+            return {WHOLE: state}
+        for name in new:
+            self.fields[name] = Column(self._name(name), NOTHING)
+        return fields
+
+    def _add_annotated(self, cls: type) -> None:
+        """All fields of a model or dataclass, typed as it says."""
+        if cls in self._seen:
+            return
+        self._seen.add(cls)
+        for field, annotation in _annotations(cls).items():
+            column = self.fields.get(field, Column(self._name(field), NOTHING))
+            self.fields[field] = Column(column.name, wider(column.kind, kind_of_type(annotation)))
+
+    def _name(self, field: Field) -> str:
+        """A column name of letters, digits and `_`, unlike all others, also to SQL, which knows no capitals."""
+        wanted = "state" if isinstance(field, Whole) else field
+        (name,) = frames.field_names([wanted], ()).values()
+        name = f"data_{name}" if name.casefold() in self.reserved else name
+        taken = {column.name.casefold() for column in self.fields.values()} | set(self.reserved)
+        while name.casefold() in taken:
+            name += "_"
+        return name
+
+    # -- kept --------------------------------------------------------------------------------------------------------
+
+    def to_text(self) -> str:
+        """As JSON, for the next time that the database is opened."""
+        fields = [
+            [None if isinstance(field, Whole) else field, column.name, column.kind]
+            for field, column in self.fields.items()
+        ]
+        return to_json([self.is_guess, self.key.kind, fields]).decode()
+
+    @classmethod
+    def from_text(cls, text: str, *, temporal: bool) -> Columns:
+        """The inverse of `to_text`."""
+        made = cls(temporal=temporal)
+        made.is_guess, key, fields = from_json(text)
+        made.key = Column(KEY, Kind(*key))
+        made.fields = {WHOLE if field is None else field: Column(name, Kind(*kind)) for field, name, kind in fields}
+        return made
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    if issubclass(cls, BaseModel):
+        return {name: info.annotation for name, info in cls.model_fields.items()}
+    names: Iterable[str] = getattr(cls, "_fields", ()) if issubclass(cls, tuple) else ()
+    if dataclasses.is_dataclass(cls):
+        names = [one.name for one in dataclasses.fields(cls)]
+    try:
+        hints = get_type_hints(cls) if names else {}
+    except Exception:  # names that only a type checker knows: then the values tell
+        hints = {}
+    return {name: hints.get(name, Any) for name in names}
+
+
+def first_columns(state: Any, *, temporal: bool) -> Columns:
+    """The columns that a table has before the first event, judged by the initial state."""
+    columns = Columns(temporal=temporal)
+    if state is not None:
+        columns.fit([state])
+    columns.is_guess = True
+    return columns
