@@ -6,9 +6,11 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,6 +123,77 @@ def test_ids_notes_and_repeats_go_through_the_journal(folder: Path, small: None)
     assert store.append("a", given).position == first.position
     assert store._log.note("kind", "name") is None
     store.close()
+
+
+# -- in whose thread
+
+
+@pytest.fixture
+def clocked(folder: Path) -> Iterator[tuple[ek.EventStore, list[str]]]:
+    """A store, and in which thread each of its commits asks for the time."""
+    asked: list[str] = []
+    ticking = ek.testing.clock("2026-01-05T09:00:00Z", step="1s")
+    with ek.EventStore(folder, clock=lambda: (asked.append(threading.current_thread().name), ticking())[1]) as store:
+        store.append("a", noted(0))
+        asked.clear()
+        yield store, asked
+
+
+def test_a_lone_small_append_is_stored_in_the_callers_thread(clocked: tuple[ek.EventStore, list[str]]) -> None:
+    """What may have to wait for SlateDB is left to the writer's: much at once, and ids that may be known already."""
+    store, asked = clocked
+    store.append("a", noted(1))
+    store.append("a", [noted(n) for n in range(2, 40)])
+    store.append("a", noted(40, long_text(40) * 2))
+    store.append("a", ek.NewEvent(type="Noted", data={"n": 41}, id="11111111-1111-4111-8111-111111111111"))
+    store.append("a", noted(42))
+    here, there = threading.current_thread().name, "eventsourcing-kit-writer"
+    assert asked == [here, there, there, there, here]
+    assert numbers(store) == list(range(43))
+
+
+def test_an_append_that_is_refused_leaves_the_way_free(clocked: tuple[ek.EventStore, list[str]]) -> None:
+    store, asked = clocked
+    for _ in range(2):
+        with pytest.raises(ek.ConcurrencyError):
+            store.append("a", noted(1), expected_version=5)
+        store.append("a", noted(1))
+    assert set(asked) == {threading.current_thread().name}
+    with ek.EventStore(store._log.folder) as newer:
+        assert newer.position == 3
+
+
+def test_nobody_waits_in_the_callers_thread_for_a_lock(clocked: tuple[ek.EventStore, list[str]]) -> None:
+    """Whoever takes the store over holds it for a moment."""
+    store, asked = clocked
+    assert store._log.folder is not None
+    file = os.open(journal.path(store._log.folder), os.O_RDWR)
+    assert device.lock(file)
+    threading.Timer(0.2, os.close, (file,)).start()
+    store.append("a", noted(1))
+    assert asked == ["eventsourcing-kit-writer"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="this Python raises no signal")
+def test_ctrl_c_in_the_middle_takes_effect_when_the_append_is_stored(
+    clocked: tuple[ek.EventStore, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told so, and the store goes on."""
+    store, _ = clocked
+    plain = device.write_at
+
+    def write_at(file: int, content: bytes, at: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        plain(file, content, at)
+
+    monkeypatch.setattr(device, "write_at", write_at)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        store.append("a", noted(1))
+    monkeypatch.undo()
+    assert interrupt.value.__notes__ == ["the append had been stored"]
+    store.append("a", noted(2))
+    assert numbers(store) == [0, 1, 2]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 # -- damage

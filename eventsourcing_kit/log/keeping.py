@@ -11,6 +11,7 @@ from eventsourcing_kit.storage import keys, local_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.local_folder import Sync
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     Rows = Sequence[tuple[bytes, bytes | None]]
 
 _CROWD_SECONDS = 0.005
+_ROWS_FACTOR = 3  # a commit's rows take less than so many times its events' bytes, however badly they are compressed
 
 
 class Keeping(Protocol):
@@ -31,6 +33,9 @@ class Keeping(Protocol):
 
     def store(self, rows: Rows) -> None:
         """Store all rows or none (None as a value removes one); return when they are durable."""
+
+    def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
+        """Whether a commit of so many bytes can be stored now, with one trip to the device and no other wait."""
 
     def again(self) -> None:
         """Return when what is stored is durable, whoever stored it."""
@@ -60,6 +65,10 @@ class Flushed:
         if self._sync is not None:
             self._sync()
             self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
+
+    def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
+        """No: how long SlateDB takes nobody knows."""
+        return contextlib.nullcontext(False)
 
     def again(self) -> None:
         """Return when what is stored is durable."""
@@ -98,6 +107,11 @@ class Journalled:
                     self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
             else:
                 self._move_on(self._journal.number + 1, rows)
+
+    def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
+        """Whether the journal has room for it, and is this process's."""
+        has_room = self._journal.room >= _ROWS_FACTOR * most_bytes
+        return self._journal.held_at_once() if has_room else contextlib.nullcontext(False)
 
     def _move_on(self, number: int, rows: Rows = ()) -> None:
         """Have SlateDB take over what the journal holds, and more rows with it."""

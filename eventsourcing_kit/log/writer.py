@@ -1,6 +1,7 @@
-"""The log, written: one thread that places, encodes and stores commits.
+"""The log, written: one thread at a time places, encodes and stores commits.
 
-Appends that wait at the same moment share one flush.
+It is the writer's own, in which appends that wait at the same moment share one trip to the device; or the caller's,
+where it appends alone.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.log import repeats
+from eventsourcing_kit.log import interrupts, repeats
 from eventsourcing_kit.log.placement import Placement
 from eventsourcing_kit.records import record
 from eventsourcing_kit.storage import keys
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
+_SMALL_BYTES = 1 << 13
 _AGAIN = "append .events again, which stores them at most once"
 
 
@@ -73,6 +75,7 @@ class Writer:
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
         self._silent_since: float | None = None  # when the storage last answered what this thread waits for
+        self._turn = threading.Lock()  # held by the one thread that places and stores
         self._crowd = 1  # how many appended at the same time lately
         self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
         self._thread.start()
@@ -95,6 +98,8 @@ class Writer:
     def _done(self, request: _Request) -> list[Stored]:
         self._check_usable()
         try:
+            if self._done_here(request):
+                return request.outcome()
             self._queue.put(request)
             while not request.done.wait(min(_LOOK_SECONDS, self.patience)):
                 self._look_after(request)
@@ -102,6 +107,25 @@ class Writer:
         except KeyboardInterrupt as interrupt:
             self._after_interrupt(request, interrupt)
             raise
+
+    def _done_here(self, request: _Request) -> bool:
+        """Store it in the caller's thread, where nobody else appends and nothing can keep it waiting.
+
+        To wake the writer's thread and to be woken by it takes as long as all the rest but the trip to the device.
+        """
+        submission = request.submission
+        if submission is None or self._crowd > 1 or submission.has_ids or not submission.is_small(_SMALL_BYTES):
+            return False
+        with interrupts.put_off():
+            if not self._turn.acquire(blocking=False):
+                return False
+            try:
+                with self._keeping.at_once(_SMALL_BYTES) as is_free:
+                    if is_free and self._queue.empty():
+                        self._run([request])
+                return request.done.is_open
+            finally:
+                self._turn.release()
 
     def _look_after(self, request: _Request) -> None:
         """Raise where waiting on is vain."""
@@ -177,9 +201,11 @@ class Writer:
             if first is None:
                 break
             group, ends = self._group(first)
-            self._run(group)
+            with self._turn:
+                self._run(group)
         self._silent_since = time.monotonic()
-        with contextlib.suppress(StorageError, StoreClosedError, OSError):  # what was acknowledged is durable as it is
+        # What was acknowledged is durable as it is.
+        with self._turn, contextlib.suppress(StorageError, StoreClosedError, OSError):
             self._keeping.close()
 
     def _group(self, first: _Request) -> tuple[list[_Request], bool]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from pydantic_core import to_json
+
 from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, InputError
 from eventsourcing_kit.records.rows import Rows
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventsourcing_kit.records.rows import Draft
+
+_FEW = 16  # events
 
 
 class ExpectedVersion(Enum):
@@ -61,6 +65,13 @@ class Submission:
     def has_ids(self) -> bool:
         """Whether some events came with an id of their own."""
         return bool(self.rows.ids)
+
+    def is_small(self, most_bytes: int) -> bool:
+        """Whether its events' data and metadata take at most so many bytes."""
+        if len(self.rows) > _FEW:
+            return False
+        columns = [column for look in self.rows.looks for column in look.columns]
+        return len(to_json([columns, *self.rows.metadata.values()])) <= most_bytes
 
 
 @dataclass(frozen=True, slots=True)

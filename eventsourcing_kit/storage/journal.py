@@ -193,6 +193,20 @@ class Journal:
         self._at = entries[-1].end if entries else _START.size
         return entries
 
+    @property
+    def room(self) -> int:
+        """How many more bytes it takes without a wait: none before its place on the disk is made."""
+        return FULL_BYTES - self._at if self._allocated and self._file >= 0 else 0
+
+    @contextlib.contextmanager
+    def held_at_once(self) -> Iterator[bool]:
+        """`held`, unless that would mean to wait; whether it is."""
+        is_held = device.lock(self._file, 0)
+        try:
+            yield is_held and self.is_owned
+        finally:
+            device.unlock(self._file)
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Nobody else becomes the owner meanwhile; raises `SupersededError` where somebody has."""
