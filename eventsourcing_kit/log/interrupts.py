@@ -20,15 +20,11 @@ def put_off() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):
-        yield
-        return
     came: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    handler = signal.signal(signal.SIGINT, lambda *given: came.append(given))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-        if came:
+        if came and callable(handler):
             handler(*came[0])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from eventsourcing_kit.errors import SupersededError
 from eventsourcing_kit.storage import keys, local_folder
+from eventsourcing_kit.storage.slate.table import Batch
+from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     Rows = Sequence[tuple[bytes, bytes | None]]
 
 _CROWD_SECONDS = 0.005
+_MANY = 16  # commits; for fewer it is not worth waking a thread
 _ROWS_FACTOR = 3  # a commit's rows take less than so many times its events' bytes, however badly they are compressed
 
 
@@ -84,12 +89,17 @@ class Flushed:
 class Journalled:
     """A commit is appended to the folder's journal. What does not fit there goes into SlateDB with all that is there.
 
-    `sync` brings SlateDB's files onto the device; without it, they are left to the operating system.
+    `sync` brings SlateDB's files onto the device; without it, they are left to the operating system. What SlateDB is to
+    take is made ready in a thread beside, while appends wait for the device.
     """
 
     def __init__(self, table: Table, journal: Journal, *, sync: Sync | None) -> None:
         self._table, self._journal, self._sync = table, journal, sync
         self._owes_sync = bool(table.recent.rows())  # whoever appended these may have been promised more than we are
+        self._ready = Batch()  # what SlateDB takes next …
+        self._unready: deque[Rows] = deque([table.recent.rows()])  # … and what is not in it yet
+        self._making_ready = threading.Lock()
+        self._beside = Worker("eventsourcing-kit-journal")
         self.worth_waiting = 0.0
 
     def begin(self, rows: Rows, seconds: float) -> None:
@@ -103,6 +113,9 @@ class Journalled:
         with self._journal.held():
             if self._journal.append(rows):
                 self._table.recent.add(rows)
+                self._unready.append(rows)
+                if len(self._unready) == _MANY:
+                    self._beside.begin(self._make_ready)
                 if self._sync is not None:
                     self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
             else:
@@ -115,11 +128,18 @@ class Journalled:
 
     def _move_on(self, number: int, rows: Rows = ()) -> None:
         """Have SlateDB take over what the journal holds, and more rows with it."""
-        mark = (keys.JOURNALLED, keys.u64(number))
-        self._table.write([*self._table.recent.rows(), *rows, mark], flush=True)
+        self._unready.append([*rows, (keys.JOURNALLED, keys.u64(number))])
+        self._make_ready()
+        batch, self._ready = self._ready, Batch()
+        self._table.write(batch, flush=True)
         self.again()
         self._journal.begin_again(number)
         self._table.recent.clear()
+
+    def _make_ready(self) -> None:
+        with self._making_ready:
+            while self._unready:
+                self._ready.add(self._unready.popleft())
 
     def again(self) -> None:
         """Return when what SlateDB has is durable."""
@@ -137,6 +157,7 @@ class Journalled:
                     self._move_on(self._journal.number)
                 self._journal.remove()
         finally:
+            self._beside.end()
             self._journal.leave()
             if self._sync is not None:
                 self._sync.close()

@@ -15,15 +15,33 @@ from eventsourcing_kit.storage.slate.settings import object_store, path_in
 from eventsourcing_kit.storage.underway import underway
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from eventsourcing_kit.storage.location import Location
+
+    Row = tuple[bytes, bytes | None]
 
 T = TypeVar("T")
 SCAN_ROWS = 1000
 PATIENCE_SECONDS = 10.0  # how long one call may go unanswered; SlateDB itself would wait for ever
 _FETCH_BYTES = 1 << 17  # as many at a time are copied quickly and don't fill the memory
 _LOOKS = 20
+
+
+class Batch:
+    """Rows to be stored as one; None as a value removes a row. Each takes its time, so a batch can be made ahead."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        self.made = slate.WriteBatch()
+        self.add(rows)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """More of them; of two with one key the later counts."""
+        for key, value in rows:
+            if value is None:
+                self.made.delete(key)
+            else:
+                self.made.put(key, value)
 
 
 class Table:
@@ -115,24 +133,19 @@ class Table:
             self.recent.add(entry.rows)
         return bool(entries)
 
-    def write(self, rows: Sequence[tuple[bytes, bytes | None]], *, flush: bool, seconds: float | None = None) -> None:
-        """Store all rows or none (None removes one); with `flush`, return when they are in the object store.
+    def write(self, rows: Batch | Iterable[Row], *, flush: bool, seconds: float | None = None) -> None:
+        """Store all rows or none; with `flush`, return when they are in the object store.
 
         SlateDB tries again for ever, so this waits as long as it takes, or `seconds`.
         """
         db, given_up = self._db, self._given_up
         if self.read_only:
             raise SupersededError()
-        batch = slate.WriteBatch()
-        for key, value in rows:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+        made = (rows if isinstance(rows, Batch) else Batch(rows)).made
         if flush:
-            self._guarded(lambda: _write_through(db, batch, seconds, given_up))
+            self._guarded(lambda: _write_through(db, made, seconds, given_up))
         else:
-            self._guarded(lambda: drive(lambda: db.write(batch)))
+            self._guarded(lambda: drive(lambda: db.write(made)))
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
