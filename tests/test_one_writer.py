@@ -133,10 +133,10 @@ _STOPPED = """
         time.sleep(0.2)  # of several threads some may run a little further
 
     def write_at(file, content, at):
-        if sys.argv[2] == "before":
+        if len(content) > 1 and sys.argv[2] == "before":
             stop()
         plain(file, content, at)
-        if sys.argv[2] == "after":
+        if len(content) > 1 and sys.argv[2] == "after":
             stop()
 
     device.write_at = write_at

@@ -180,7 +180,7 @@ class Journal:
         self._content: bytes | None = content
         self._key = _key_of(content) or b""
         self._at = _START.size
-        self._allocated = not durable
+        self._allocated = False
         self.number = 0
 
     def pending(self, done: int) -> list[Entry]:
@@ -203,9 +203,17 @@ class Journal:
         """`held`, unless that would mean to wait; whether it is."""
         is_held = device.lock(self._file, 0)
         try:
-            yield is_held and self.is_owned
+            yield is_held and self.is_owned and self._takes_bytes()
         finally:
             device.unlock(self._file)
+
+    def _takes_bytes(self) -> bool:
+        """Whether writing works where the next entry begins; there may be a limit on files, or no room on the disk."""
+        try:
+            device.write_at(self._file, b"\0", self._at)
+        except OSError:
+            return False
+        return True
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -232,10 +240,8 @@ class Journal:
         entry = _encode(self._key, self.number + 1, rows)
         if self._at + len(entry) > FULL_BYTES:
             return False
-        if not self._allocated:  # else each append would also write down that the file has grown
-            device.when_there_is_room(lambda: device.write_at(self._file, bytes(FULL_BYTES - self._at), self._at))
-            device.sync(self._file)
-            self._allocated = True
+        if not self._allocated:
+            self._allocate()
         device.when_there_is_room(lambda: device.write_at(self._file, entry, self._at))
         if self._durable:
             device.sync(self._file, names=False)
@@ -243,6 +249,13 @@ class Journal:
         self.number += 1
         self._at += len(entry)
         return True
+
+    def _allocate(self) -> None:
+        """Make its place on the disk, else each sync would also write down that the file has grown."""
+        device.when_there_is_room(lambda: device.write_at(self._file, bytes(FULL_BYTES - self._at), self._at))
+        if self._durable:
+            device.sync(self._file)
+        self._allocated = True
 
     def begin_again(self, number: int) -> None:
         """SlateDB has the rows up to entry `number`, on the device where that is asked for."""
