@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.storage import device, journal, keys, wal
+from eventsourcing_kit.storage import device, journal, journal_entries, keys, wal
 from tests.power import ROOT
 
 SMALL = 1 << 12  # a journal that is full after a few commits
@@ -215,10 +215,10 @@ def copied(left: Path, tmp_path: Path) -> Path:
 def entries(folder: Path) -> list[tuple[int, int]]:
     """Where the entries of the journal's last lap begin and end."""
     content = journal.path(folder).read_bytes()
-    key = journal._key_of(content)
+    key = journal_entries.key_of(content)
     assert key is not None
-    ends = [entry.end for entry in journal._run(content, journal._START.size, key)]
-    return list(zip([journal._START.size, *ends], ends, strict=False))
+    ends = [entry.end for entry in journal_entries.follow(content, journal_entries.START.size, key)]
+    return list(zip([journal_entries.START.size, *ends], ends, strict=False))
 
 
 def test_a_torn_end_is_no_commit(copied: Path) -> None:
@@ -272,9 +272,13 @@ def test_a_journal_without_its_beginning_is_named(copied: Path) -> None:
 @given(st.binary(max_size=400), st.integers(0, 3))
 def test_any_bytes_are_a_journal_or_none(content: bytes, done: int) -> None:
     """Reading never fails in another way than by saying that entries are missing."""
-    start = journal._start(b"12345678")
-    for whole in (content, start + content, start + journal._encode(b"12345678", 1, [(b"k", content)]) + content):
-        found = journal._behind(whole, done)
+    start = journal_entries.start_of(b"12345678")
+    for whole in (
+        content,
+        start + content,
+        start + journal_entries.encode(b"12345678", 1, [(b"k", content)]) + content,
+    ):
+        found = journal_entries.behind(whole, done)
         assert found is None or all(entry.number > done for entry in found)
 
 

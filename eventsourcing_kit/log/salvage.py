@@ -13,7 +13,7 @@ from eventsourcing_kit.errors import InputError, RecordError, StorageError, Supe
 from eventsourcing_kit.log.placement import rows_again
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.record import Commit, digest
-from eventsourcing_kit.storage import damage, journal, keys, local_folder, wal
+from eventsourcing_kit.storage import damage, journal_reader, keys, local_folder, wal
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
 from eventsourcing_kit.storage.worker import Worker
@@ -80,7 +80,7 @@ def _records(folder: Path) -> Found:
     found: Found = {}
     for number in sorted(wal.sizes(folder)):
         _take(found, _rows_of(wal.path(folder, number)) or [])
-    _take(found, [(key, value) for key, value in journal.rows(folder) if value is not None])
+    _take(found, [(key, value) for key, value in journal_reader.rows(folder) if value is not None])
     tables = [_rows_of(file) for file in sorted((folder / "log" / "compacted").glob("*.sst"))]
     for rows in tables:
         _take(found, rows or [])

@@ -2,18 +2,20 @@
 
 Each module imports only from those above it.
 
-    keys          the keys of the store's rows
-    location      where a store lives: memory, a folder or a bucket
-    device        what reaches the device: syncs, the flag by which files are written through, this boot's name
-    marker        the file that says how far a store is safe on the device
-    worker        a thread that does errands in turn
-    underway      calls into the storage's library: a process ends between them, a forked child makes none
-    journal       the file in a store's folder to which commits are appended before SlateDB has them
-    recent        rows that stand in the journal and not yet in SlateDB's tables; reads see both as one
-    slate         the only package that talks to SlateDB
-    wal           the write-ahead files of a folder, looked at before SlateDB sees them
-    local_folder  a store's folder on disk, made ready and synced
-    diagnosis     why a bucket does not answer
-    damage        which files of a folder are damaged
-    repair        what a power cut left half-written is set aside
+    keys             the keys of the store's rows
+    location         where a store lives: memory, a folder or a bucket
+    device           what reaches the device: syncs, the flag by which files are written through, this boot's name
+    marker           the file that says how far a store is safe on the device
+    worker           a thread that does errands in turn
+    underway         calls into the storage's library: a process ends between them, a forked child makes none
+    journal_entries  the bytes of a journal
+    journal          the file in a store's folder to which commits are appended before SlateDB has them
+    journal_reader   the journal, read beside its owner
+    recent           rows that stand in the journal and not yet in SlateDB's tables; reads see both as one
+    slate            the only package that talks to SlateDB
+    wal              the write-ahead files of a folder, looked at before SlateDB sees them
+    local_folder     a store's folder on disk, made ready and synced
+    diagnosis        why a bucket does not answer
+    damage           which files of a folder are damaged
+    repair           what a power cut left half-written is set aside
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.storage import journal, keys
+from eventsourcing_kit.storage.journal_reader import Follower
 from eventsourcing_kit.storage.recent import Recent, merged
 from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, drive, slate
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
@@ -17,6 +18,7 @@ from eventsourcing_kit.storage.underway import underway
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from eventsourcing_kit.storage.journal_entries import Entry
     from eventsourcing_kit.storage.location import Location
 
     Row = tuple[bytes, bytes | None]
@@ -79,7 +81,7 @@ class Table:
         self._pid = os.getpid()
         self._replacing = threading.Lock()
         self._files: Any = None
-        self._journal: journal.Follower | None = None
+        self._journal: Follower | None = None
         self.recent = Recent()
         self._db: Any = None
         if read_only and with_wal:
@@ -102,7 +104,7 @@ class Table:
         before: tuple[int, bytes] | None = None
         for _ in range(_LOOKS):
             db = open_db(opening, self.patience, self._why)
-            following = None if folder is None else journal.Follower(folder)
+            following = None if folder is None else Follower(folder)
             try:
                 done = 0 if following is None else self._journalled(db)
                 entries = [] if following is None else following.pending(done)
@@ -290,7 +292,7 @@ class Table:
         )
 
 
-def _rows_of(entries: Iterable[journal.Entry]) -> Recent:
+def _rows_of(entries: Iterable[Entry]) -> Recent:
     return Recent(row for entry in entries for row in entry.rows)
 
 

@@ -1,0 +1,94 @@
+"""A folder's journal, read beside its owner, or after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventsourcing_kit.storage.journal import FULL_BYTES, path
+from eventsourcing_kit.storage.journal_entries import HEAD, START, behind, find, follow, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from eventsourcing_kit.storage.journal_entries import Entry, Row
+
+_LOOKS = 10
+
+
+class Follower:
+    """A folder's journal, read beside its owner."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key: bytes | None = None
+        self.first = b""  # the head of the first entry, which is another's when the file has begun again
+        self._number, self._at = 0, START.size
+
+    def pending(self, done: int) -> list[Entry] | None:
+        """What SlateDB, which has the entries up to number `done`, does not have.
+
+        None where an entry is missing: by now SlateDB has more, or, if that is so again, the file is damaged.
+        """
+        for _ in range(_LOOKS):
+            content = _content(self._folder)
+            entries = behind(content, done)
+            self._key, self.first = key_of(content), content[START.size : START.size + HEAD.size]
+            if self._is_as_before():
+                break
+        else:
+            return None
+        if entries is not None:
+            self._number = entries[-1].number if entries else done
+            self._at = entries[-1].end if entries else START.size
+        return entries
+
+    def more(self) -> list[Entry] | None:
+        """What has come since; None where SlateDB must be looked at again."""
+        try:
+            with open(path(self._folder), "rb", buffering=0) as file:
+                file.seek(self._at)
+                content = file.read(FULL_BYTES)
+                file.seek(0)
+                start = file.read(START.size + HEAD.size)
+        except FileNotFoundError:
+            return [] if self._key is None else None
+        if key_of(start) != self._key:
+            return None
+        entries = [] if self._key is None else list(self._following(content))
+        is_same = start[START.size :] == self.first  # else it has begun again, or with the first of these entries
+        self.first = start[START.size :]
+        return entries if entries or is_same else None
+
+    def _following(self, content: bytes) -> Iterator[Entry]:
+        assert self._key is not None
+        start = self._at
+        for entry in follow(content, 0, self._key):
+            if entry.number != self._number + 1:
+                return
+            self._number, self._at = entry.number, start + entry.end
+            yield entry
+
+    def _is_as_before(self) -> bool:
+        """Whether the file has not begun again while it was read."""
+        try:
+            with open(path(self._folder), "rb", buffering=0) as file:
+                start = file.read(START.size + HEAD.size)
+        except FileNotFoundError:
+            return self._key is None
+        return key_of(start) == self._key and start[START.size :] == self.first
+
+
+def rows(folder: Path) -> list[Row]:
+    """The rows of every entry that can be read, for a rescue."""
+    content = _content(folder)
+    key = key_of(content)
+    found = [] if key is None else sorted(find(content, key))
+    return [row for entry in found for row in entry.rows]
+
+
+def _content(folder: Path) -> bytes:
+    try:
+        return path(folder).read_bytes()
+    except FileNotFoundError:
+        return b""
