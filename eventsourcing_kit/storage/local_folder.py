@@ -1,11 +1,17 @@
 """A store's folder on a local disk: made ready before it is opened, and synced before what is in it is relied on.
 
-That is, before rows leave the journal (`keeping`). SlateDB never fsyncs local files. Syncing only its write-ahead log
-makes a power cut worse, not better: each sync also commits the *names* of manifests and tables whose contents are still
-in memory. So wherever the filesystem knows the sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the write-ahead
-log is written through. Elsewhere new files of the other folders are synced then too, a marker names the newest manifest
-that is safe, and after a power cut those behind it are set aside (`repair`); nothing is collected there but by the
-marker.
+    log/          SlateDB's own: wal/, manifest/, compacted/, compactions/, gc/
+    journal       commits that are not in there yet (`journal`); none where the store was closed
+    durable.json  how far all this is safe on the device (`marker`)
+    end           where the log ended when it was last closed (`end_mark`)
+    set-aside/    what a power cut left half-written (`repair`)
+
+"Relied on" means: before rows leave the journal (`keeping`). SlateDB never fsyncs local files. Syncing only its write-
+ahead log makes a power cut worse, not better: each sync also commits the *names* of manifests and tables whose contents
+are still in memory. So wherever the filesystem knows the sync flag (`chattr +S`: ext4, btrfs, xfs) everything but the
+write-ahead log is written through. Elsewhere new files of the other folders are synced then too, a marker names the
+newest manifest that is safe, and after a power cut those behind it are set aside (`repair`); nothing is collected there
+but by the marker.
 """
 
 from __future__ import annotations
