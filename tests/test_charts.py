@@ -107,6 +107,14 @@ def test_an_evolution_thinned_out_keeps_its_peaks() -> None:
     assert 10**6 in [row["value"] for row in rows_of(chart)]
 
 
+def test_an_evolution_thinned_out_ends_with_the_states_that_are_valid_still() -> None:
+    """Each key's last event is drawn: from it on its state is carried to the chart's end."""
+    past = history(10_010, keys=1)
+    past["state"] = (past["position"] % 2 * 1_000).mask(past["position"] == 10_010, 500)  # neither a peak nor a dip
+    last = [[row["value"], row["event"]] for row in rows_of(charts.evolution(past))[-2:]]
+    assert last == [[500, True], [500, False]]
+
+
 def test_a_slider_over_a_long_history_is_exact_at_each_stop() -> None:
     """Each stop shows each key's last state at or before it, though most rows are left out."""
     past = history(10_000, keys=7)

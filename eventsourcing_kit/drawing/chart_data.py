@@ -278,12 +278,16 @@ def a_little_after(times: pd.Series) -> Any:
 
 
 def extremes(corners: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Return about `limit` rows: of each run of a key's rows the first, last, lowest and highest."""
+    """Return about `limit` rows: of each run of a key's rows the first, last, lowest and highest.
+
+    Of each key the last two are kept: what is valid still runs from the last event on, not from one before it.
+    """
     if len(corners) <= limit:
         return corners
     width = math.ceil(4 * len(corners) / limit)
-    runs = corners.groupby([corners["key"], corners.groupby("key").cumcount() // width], sort=False)
-    kept = {*runs.head(1).index, *runs.tail(1).index}
+    keys = corners.groupby("key", sort=False)
+    runs = corners.groupby([corners["key"], keys.cumcount() // width], sort=False)
+    kept = {*runs.head(1).index, *runs.tail(1).index, *keys.tail(2).index}
     if is_number(corners["value"]):
         kept |= {*runs["value"].idxmin(), *runs["value"].idxmax()}
     return corners.loc[sorted(kept)]
