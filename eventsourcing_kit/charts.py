@@ -436,14 +436,17 @@ def quiet_axis(**options: Any) -> alt.Axis:
 def time_axis(title: str, times: pd.Series, named_by: pd.Series | None = None) -> alt.X:
     """Return an axis over these times that stays as it is and reads the same in every viewer's zone.
 
-    Where all of `named_by` (or else the times) lie in one day or one year, its title says which.
+    Where all of `named_by` (or else the times) lie in one day, one year or two years, its title says which.
     """
     named = times if named_by is None else named_by
     tick = TICK
-    if len(named) and named.min().year == named.max().year:
+    if len(named) and named.max().year - named.min().year <= 1:
         first, last = named.min().date(), named.max().date()
-        title += f", {first if first == last else first.year}"
-        tick = TICK_OF_ONE_YEAR
+        if first.year < last.year:
+            title += f", {first.year}–{last.year}"  # ticks of days and weeks don't name it
+        else:
+            title += f", {first if first == last else first.year}"
+            tick = TICK_OF_ONE_YEAR
     domain = data.span(times) or alt.Undefined
     axis = quiet_axis(title=f"{title} (UTC)", labelExpr=tick, labelOverlap=True, tickCount=8)
     only = data.only_moment(named)

@@ -394,6 +394,13 @@ def test_the_axis_of_times_names_the_day_or_the_year(step: str, title: str) -> N
     assert ("%Y" in axis["labelExpr"]) == (step == "90D")
 
 
+def test_the_axis_of_times_names_both_years_at_a_turn_of_the_year() -> None:
+    """Ticks of weeks wouldn't: Dec 28, Jan 04."""
+    frame = log()
+    frame["recorded_at"] = pd.Timestamp("2025-12-20T09:00:00Z") + pd.Timedelta("4D") * frame.index
+    assert charts.timeline(frame).to_dict()["encoding"]["x"]["axis"]["title"] == "recorded at, 2025–2026 (UTC)"
+
+
 def test_without_snapshots_one_line_is_drawn() -> None:
     """Two equal ones would hide each other."""
     frame = pd.DataFrame({"position": [1, 2], "without": [1, 2], "with_snapshots": [1, 2], "snapshot": [0, 0]})
