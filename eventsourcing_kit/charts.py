@@ -359,7 +359,7 @@ def number_bars(current: alt.Chart, states: pd.DataFrame, name: str) -> alt.Laye
 
 def state_texts(current: alt.Chart) -> alt.LayerChart:
     """Draw states that are no numbers as text."""
-    return layered(current.mark_text(align="left", x=0, color=INK, limit=220).encode(text="text:N"))
+    return layered(current.mark_text(align="left", x=0, dx=6, color=INK, limit=210).encode(text="text:N"))
 
 
 def layered(*charts: alt.Chart) -> alt.LayerChart:
