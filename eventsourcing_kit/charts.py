@@ -35,6 +35,7 @@ FUTURE = "#d6dde3"
 WRONG = "#c0392b"
 INK, PALE_INK, GRID, ZERO = "#2f3b46", "#6b7885", "#edf0f3", "#a9b4be"
 LANE_HEIGHT = 28
+LONG_NAME = 30  # letters that fit beside a lane
 # The shortest text that names a tick, on a clock of 24 hours; Vega's own says "09 AM".
 TICK = """utcFormat(datum.value, utcmilliseconds(datum.value) ? '%S.%Ls'
  : utcseconds(datum.value) ? '%H:%M:%S'
@@ -79,7 +80,7 @@ def timeline(
             color=alt.Color(
                 "color:N",
                 scale=colors(marks["color"]),
-                legend=None if color == lane else legend(color),  # the lanes name the colours
+                legend=None if color == lane else legend(color, names=marks["color"]),  # the lanes name the colours
             ),
             tooltip=event_tooltip(lane, color),
         ),
@@ -121,7 +122,7 @@ def evolution(
     lines = alt.Chart(corners).encode(
         x=time_axis("time", corners["time"], named_by=rows["time"]),
         y=value_axis(corners["value"], name),
-        color=alt.Color("key:N", scale=colors(corners["key"]), legend=legend("key")),
+        color=alt.Color("key:N", scale=colors(corners["key"]), legend=legend("key", names=corners["key"])),
         order=alt.Order("place:Q"),
     )
     path = lines.mark_line(interpolate="step-after", strokeWidth=2).encode(detail=["key:N", "segment:Q"])
@@ -313,7 +314,7 @@ def moment_label(told: pd.DataFrame, width: int) -> alt.Chart:
 def state_strip(states: pd.DataFrame, told: pd.DataFrame) -> alt.LayerChart:
     """Draw the events in lanes by key, the future in grey, and a line where the slider stands."""
     time = time_axis("time", told["time"])
-    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom"))
+    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom", states["type"]))
     marks = states.assign(lane=states["key"], color=states["type"])
     marks = marks.assign(place=data.spread(marks))
     dots = (
@@ -463,14 +464,32 @@ def value_axis(values: pd.Series, name: str) -> alt.Y:
         return alt.Y(
             "value:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=quiet_axis(title=name, gridColor=color)
         )
-    axis = quiet_axis(title=name, grid=True, labelLimit=160, labelOverlap=True)
+    axis = quiet_axis(title=name, grid=True, labelLimit=160, labelOverlap=True, **shortened(values))
     return alt.Y("value:N", sort=list(values.unique()), axis=axis)
 
 
 def lane_axis(names: pd.Series) -> alt.Y:
     """Return an axis with a lane a name."""
-    axis = quiet_axis(title=None, grid=True, labelLimit=180, labelColor=INK)
+    axis = quiet_axis(title=None, grid=True, labelLimit=180, labelColor=INK, **shortened(names))
     return alt.Y("lane:N", scale=lanes(names), axis=axis)
+
+
+def shortened(names: pd.Series) -> dict[str, Any]:
+    """Return what makes an axis or a legend cut long names within, where cut at their end some would look alike.
+
+    Of the places to cut at, that is taken which tells the most names apart.
+    """
+    long = [name for name in names.dropna().unique() if len(name) > LONG_NAME]
+    if len({name[:LONG_NAME] for name in long}) == len(long):
+        return {}  # Vega's own way, at the end, will do
+    head = max(range(LONG_NAME - 4, 3, -1), key=lambda head: len({cut_within(name, head) for name in long}))
+    cut = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, {head - LONG_NAME})"
+    return {"labelExpr": f"length(datum.label) > {LONG_NAME} ? {cut} : datum.label"}
+
+
+def cut_within(name: str, head: int) -> str:
+    """Return the first `head` letters of a long name, and of its last ones as many as there is room for."""
+    return f"{name[:head]}…{name[head - LONG_NAME :]}"
 
 
 def lanes(names: pd.Series) -> alt.Scale:
@@ -495,9 +514,11 @@ def colors(names: pd.Series) -> alt.Scale:
     return alt.Scale(domain=[*own, *others], range=[*PALETTE[: len(own)], *[OTHERS] * len(others)])
 
 
-def legend(title: str, orient: Any = "right") -> alt.Legend:
+def legend(title: str, orient: Any = "right", names: pd.Series | None = None) -> alt.Legend:
     """Return a legend of the colours; below a chart it is laid out in rows."""
     style: dict[str, Any] = {"titleColor": PALE_INK, "titleFontWeight": "normal", "labelColor": INK}
+    if names is not None:
+        style |= shortened(names)
     if orient == "bottom":
         style |= {"columns": 4}
     return alt.Legend(title=title, orient=orient, symbolLimit=len(PALETTE) + 1, labelLimit=200, **style)

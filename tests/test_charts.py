@@ -401,6 +401,24 @@ def test_the_axis_of_times_names_both_years_at_a_turn_of_the_year() -> None:
     assert charts.timeline(frame).to_dict()["encoding"]["x"]["axis"]["title"] == "recorded at, 2025–2026 (UTC)"
 
 
+def test_long_names_that_begin_alike_are_cut_within() -> None:
+    """Cut at their end, all lanes and colours would have the same name."""
+    frame = log().replace({"stream": r"^account-(\d)$"}, {"stream": r"account-at-a-branch-of-the-bank-\1"}, regex=True)
+    encoding = charts.timeline(frame, color="stream", lane="stream").to_dict()["encoding"]
+    assert "slice(datum.label, 0, 26) + '…' + slice(datum.label, -4)" in encoding["y"]["axis"]["labelExpr"]
+    past = history().assign(key=frame["stream"], state="owned-by-somebody-whose-name-ends-with-" + frame["stream"])
+    for chart in (charts.evolution(past), charts.scrubber(past), charts.timeline(frame, color="stream", lane="type")):
+        assert "slice(datum.label" in chart.to_json()
+        compile_everywhere(chart)
+
+
+@pytest.mark.parametrize("name", ["short-{}", "{} is what this long name begins with, so it may end anyhow"])
+def test_other_names_are_left_as_they_are(name: str) -> None:
+    frame = log()
+    frame["stream"] = [name.format(stream) for stream in frame["stream"]]
+    assert "labelExpr" not in charts.timeline(frame).to_dict()["encoding"]["y"]["axis"]
+
+
 def test_without_snapshots_one_line_is_drawn() -> None:
     """Two equal ones would hide each other."""
     frame = pd.DataFrame({"position": [1, 2], "without": [1, 2], "with_snapshots": [1, 2], "snapshot": [0, 0]})
