@@ -65,9 +65,12 @@ class Clock:
 def _start_us(start: object) -> int:
     if isinstance(start, str):
         try:
-            start = datetime.fromisoformat(start)
+            time = datetime.fromisoformat(start)
         except ValueError:
             raise InputError(f"a clock cannot start at {start!r}; {_START_CURE}") from None
+        if time.utcoffset() is None:
+            raise InputError(f"a clock cannot start at {start!r}, which has no offset; {_START_CURE}")
+        start = time
     try:
         return aware_us(start, "a clock's start")
     except InputError as error:

@@ -203,6 +203,8 @@ class History:
 
     def first(self, predicate: Callable[[Any], bool]) -> RecordedEvent | None:
         """The first event after which some state satisfied the predicate, or None."""
+        if not callable(predicate):
+            raise InputError(f"{predicate!r} is no predicate; give a function of a state: lambda state: state < 0")
         for position, state in zip(self._positions.tolist(), self._states, strict=True):
             if state is not GONE and predicate(state):
                 return event_at(self._log, position)
