@@ -46,6 +46,10 @@ TICK_OF_ONE_YEAR = TICK.replace("utcmonth(datum.value) ? '%b %Y' : '%Y'", "'%b'"
 renderer.enable()
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what Tab offers in a notebook
+
+
 def timeline(
     frame: pd.DataFrame,
     *,
