@@ -3,7 +3,7 @@
 Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further. Times are
 UTC for every viewer. A log of any length draws: beyond `max_marks` it is sampled, beyond `max_lanes` or
 `max_keys` the rest is left out, and a note under the title says so. Importing this module enables the kit's
-renderer (see `renderer`).
+renderer (see `drawing.renderer`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def timeline(
 
     `frame` is that of `store.read().df()`; it needs the columns stream, position, type and recorded_at, and
     those named by `lane`, `color` and `time`. `time="occurred_at"` draws events when they happened in the
-    domain; events without that time are drawn at their recorded_at. Other columns are told on hover.
+    domain; events without that time are drawn at their recorded_at. Other columns are told on hover. Of more than
+    `max_lanes` lanes those with the most events are drawn, and more than `max_marks` events are sampled evenly.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -112,7 +113,8 @@ def evolution(
     What is still valid is drawn a little beyond the last event, so that the last step is seen, too.
     `frame` is that of `history.df()`: key, position, type, valid_from, valid_to and the state's columns.
     `field` names the state column to draw, by default `state`, else the first column of numbers. Text is
-    drawn as a step a value.
+    drawn as a step a value. The `max_keys` keys with the most events are drawn, and beyond `max_marks` every peak and
+    dip, but not every event.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -155,8 +157,9 @@ def scrubber(
 
     All of it happens in the browser, without a kernel. `history` is a `History` or its frame; `field` names
     the state column to show, by default `state`, else the first column of numbers. Numbers are drawn as
-    bars, other values as text. In a long history the slider moves many positions at a time; what it shows
-    at each stop is exact.
+    bars, other values as text. The `max_keys` keys with the most events are drawn. So that no more than
+    `max_marks` states are, the slider of a long history moves many positions at a time; what it shows at each stop
+    is exact.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
