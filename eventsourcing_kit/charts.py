@@ -350,24 +350,26 @@ def state_panel(states: pd.DataFrame, name: str) -> alt.LayerChart:
         .encode(y=alt.Y("key:N", scale=lanes(states["key"]), axis=None))
     )
     above = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", color=PALE_INK)
-    panel = number_bars(current, states, name) if data.is_number(states["value"]) else state_texts(current)
+    tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
+    is_number = data.is_number(states["value"])
+    panel = number_bars(current, states["value"], tooltip) if is_number else state_texts(current, tooltip)
     return panel.properties(width=220, height=lanes_height(states["key"]), title=above)
 
 
-def number_bars(current: alt.Chart, states: pd.DataFrame, name: str) -> alt.LayerChart:
+def number_bars(current: alt.Chart, values: pd.Series, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
     """Draw numbers as bars, each with its number; the domain is fixed, so that nothing jumps."""
-    domain = alt.Scale(domain=data.reach(states["value"]), nice=False)
+    domain = alt.Scale(domain=data.reach(values), nice=False)
     x = alt.X("value:Q", scale=domain, axis=quiet_axis(title=None, tickCount=4))
     align, dx = alt.expr("datum.value < 0 ? 'right' : 'left'"), alt.expr("datum.value < 0 ? -5 : 5")
     bars = current.mark_bar(color=PALETTE[0], size=14, cornerRadius=2)
     labels = current.mark_text(color=INK, align=align, dx=dx)
-    tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
     return layered(bars.encode(x=x, tooltip=tooltip), labels.encode(x=x, text="text:N"))
 
 
-def state_texts(current: alt.Chart) -> alt.LayerChart:
-    """Draw states that are no numbers as text."""
-    return layered(current.mark_text(align="left", x=0, dx=6, color=INK, limit=210).encode(text="text:N"))
+def state_texts(current: alt.Chart, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
+    """Draw states that are no numbers as text; on hover more of it is told than there is room for."""
+    texts = current.mark_text(align="left", x=0, dx=6, color=INK, limit=210)
+    return layered(texts.encode(text="text:N", tooltip=tooltip))
 
 
 def layered(*charts: alt.Chart) -> alt.LayerChart:

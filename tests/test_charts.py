@@ -269,6 +269,13 @@ def test_states_that_are_text_or_truth_are_drawn_too() -> None:
             compile_everywhere(chart)
 
 
+def test_a_state_that_is_text_is_told_on_hover() -> None:
+    """It may be longer than its panel is wide."""
+    panel = charts.scrubber(history(3).assign(state=["open", "shut", "open"])).to_dict()["vconcat"][1]["hconcat"][1]
+    told = [(one["field"], one["title"]) for one in panel["layer"][0]["encoding"]["tooltip"][1:]]
+    assert told == [("text", "state")]
+
+
 def test_one_state_over_the_whole_log() -> None:
     past = history(3).assign(key=None)
     assert {row["key"] for row in rows_of(charts.evolution(past))} == {"the whole log"}
