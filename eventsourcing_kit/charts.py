@@ -3,7 +3,7 @@
 Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further. Times are
 UTC for every viewer. A log of any length draws: beyond `max_marks` it is sampled, beyond `max_lanes` or
 `max_keys` the rest is left out, and a note under the title says so. Importing this module enables the kit's
-renderer (see `renderer`).
+renderer (see `drawing.renderer`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ FUTURE = "#d6dde3"
 WRONG = "#c0392b"
 INK, PALE_INK, GRID, ZERO = "#2f3b46", "#6b7885", "#edf0f3", "#a9b4be"
 LANE_HEIGHT = 28
+LONG_NAME = 30  # letters that fit beside a lane
 # The shortest text that names a tick, on a clock of 24 hours; Vega's own says "09 AM".
 TICK = """utcFormat(datum.value, utcmilliseconds(datum.value) ? '%S.%Ls'
  : utcseconds(datum.value) ? '%H:%M:%S'
@@ -43,6 +44,10 @@ TICK = """utcFormat(datum.value, utcmilliseconds(datum.value) ? '%S.%Ls'
 TICK_OF_ONE_YEAR = TICK.replace("utcmonth(datum.value) ? '%b %Y' : '%Y'", "'%b'")  # the axis title says the year
 
 renderer.enable()
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what Tab offers in a notebook
 
 
 def timeline(
@@ -60,7 +65,8 @@ def timeline(
 
     `frame` is that of `store.read().df()`; it needs the columns stream, position, type and recorded_at, and
     those named by `lane`, `color` and `time`. `time="occurred_at"` draws events when they happened in the
-    domain; events without that time are drawn at their recorded_at. Other columns are told on hover.
+    domain; events without that time are drawn at their recorded_at. Other columns are told on hover. Of more than
+    `max_lanes` lanes those with the most events are drawn, and more than `max_marks` events are sampled evenly.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -79,7 +85,7 @@ def timeline(
             color=alt.Color(
                 "color:N",
                 scale=colors(marks["color"]),
-                legend=None if color == lane else legend(color),  # the lanes name the colours
+                legend=None if color == lane else legend(color, names=marks["color"]),  # the lanes name the colours
             ),
             tooltip=event_tooltip(lane, color),
         ),
@@ -107,7 +113,8 @@ def evolution(
     What is still valid is drawn a little beyond the last event, so that the last step is seen, too.
     `frame` is that of `history.df()`: key, position, type, valid_from, valid_to and the state's columns.
     `field` names the state column to draw, by default `state`, else the first column of numbers. Text is
-    drawn as a step a value.
+    drawn as a step a value. The `max_keys` keys with the most events are drawn, and beyond `max_marks` every peak and
+    dip, but not every event.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -121,7 +128,7 @@ def evolution(
     lines = alt.Chart(corners).encode(
         x=time_axis("time", corners["time"], named_by=rows["time"]),
         y=value_axis(corners["value"], name),
-        color=alt.Color("key:N", scale=colors(corners["key"]), legend=legend("key")),
+        color=alt.Color("key:N", scale=colors(corners["key"]), legend=legend("key", names=corners["key"])),
         order=alt.Order("place:Q"),
     )
     path = lines.mark_line(interpolate="step-after", strokeWidth=2).encode(detail=["key:N", "segment:Q"])
@@ -150,8 +157,9 @@ def scrubber(
 
     All of it happens in the browser, without a kernel. `history` is a `History` or its frame; `field` names
     the state column to show, by default `state`, else the first column of numbers. Numbers are drawn as
-    bars, other values as text. In a long history the slider moves many positions at a time; what it shows
-    at each stop is exact.
+    bars, other values as text. The `max_keys` keys with the most events are drawn. So that no more than
+    `max_marks` states are, the slider of a long history moves many positions at a time; what it shows at each stop
+    is exact.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -313,7 +321,7 @@ def moment_label(told: pd.DataFrame, width: int) -> alt.Chart:
 def state_strip(states: pd.DataFrame, told: pd.DataFrame) -> alt.LayerChart:
     """Draw the events in lanes by key, the future in grey, and a line where the slider stands."""
     time = time_axis("time", told["time"])
-    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom"))
+    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom", states["type"]))
     marks = states.assign(lane=states["key"], color=states["type"])
     marks = marks.assign(place=data.spread(marks))
     dots = (
@@ -342,24 +350,26 @@ def state_panel(states: pd.DataFrame, name: str) -> alt.LayerChart:
         .encode(y=alt.Y("key:N", scale=lanes(states["key"]), axis=None))
     )
     above = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", color=PALE_INK)
-    panel = number_bars(current, states, name) if data.is_number(states["value"]) else state_texts(current)
+    tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
+    is_number = data.is_number(states["value"])
+    panel = number_bars(current, states["value"], tooltip) if is_number else state_texts(current, tooltip)
     return panel.properties(width=220, height=lanes_height(states["key"]), title=above)
 
 
-def number_bars(current: alt.Chart, states: pd.DataFrame, name: str) -> alt.LayerChart:
+def number_bars(current: alt.Chart, values: pd.Series, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
     """Draw numbers as bars, each with its number; the domain is fixed, so that nothing jumps."""
-    domain = alt.Scale(domain=data.reach(states["value"]), nice=False)
+    domain = alt.Scale(domain=data.reach(values), nice=False)
     x = alt.X("value:Q", scale=domain, axis=quiet_axis(title=None, tickCount=4))
     align, dx = alt.expr("datum.value < 0 ? 'right' : 'left'"), alt.expr("datum.value < 0 ? -5 : 5")
     bars = current.mark_bar(color=PALETTE[0], size=14, cornerRadius=2)
     labels = current.mark_text(color=INK, align=align, dx=dx)
-    tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
     return layered(bars.encode(x=x, tooltip=tooltip), labels.encode(x=x, text="text:N"))
 
 
-def state_texts(current: alt.Chart) -> alt.LayerChart:
-    """Draw states that are no numbers as text."""
-    return layered(current.mark_text(align="left", x=0, color=INK, limit=220).encode(text="text:N"))
+def state_texts(current: alt.Chart, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
+    """Draw states that are no numbers as text; on hover more of it is told than there is room for."""
+    texts = current.mark_text(align="left", x=0, dx=6, color=INK, limit=210)
+    return layered(texts.encode(text="text:N", tooltip=tooltip))
 
 
 def layered(*charts: alt.Chart) -> alt.LayerChart:
@@ -436,14 +446,17 @@ def quiet_axis(**options: Any) -> alt.Axis:
 def time_axis(title: str, times: pd.Series, named_by: pd.Series | None = None) -> alt.X:
     """Return an axis over these times that stays as it is and reads the same in every viewer's zone.
 
-    Where all of `named_by` (or else the times) lie in one day or one year, its title says which.
+    Where all of `named_by` (or else the times) lie in one day, one year or two years, its title says which.
     """
     named = times if named_by is None else named_by
     tick = TICK
-    if len(named) and named.min().year == named.max().year:
+    if len(named) and named.max().year - named.min().year <= 1:
         first, last = named.min().date(), named.max().date()
-        title += f", {first if first == last else first.year}"
-        tick = TICK_OF_ONE_YEAR
+        if first.year < last.year:
+            title += f", {first.year}–{last.year}"  # ticks of days and weeks don't name it
+        else:
+            title += f", {first if first == last else first.year}"
+            tick = TICK_OF_ONE_YEAR
     domain = data.span(times) or alt.Undefined
     axis = quiet_axis(title=f"{title} (UTC)", labelExpr=tick, labelOverlap=True, tickCount=8)
     only = data.only_moment(named)
@@ -460,14 +473,32 @@ def value_axis(values: pd.Series, name: str) -> alt.Y:
         return alt.Y(
             "value:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=quiet_axis(title=name, gridColor=color)
         )
-    axis = quiet_axis(title=name, grid=True, labelLimit=160, labelOverlap=True)
+    axis = quiet_axis(title=name, grid=True, labelLimit=160, labelOverlap=True, **shortened(values))
     return alt.Y("value:N", sort=list(values.unique()), axis=axis)
 
 
 def lane_axis(names: pd.Series) -> alt.Y:
     """Return an axis with a lane a name."""
-    axis = quiet_axis(title=None, grid=True, labelLimit=180, labelColor=INK)
+    axis = quiet_axis(title=None, grid=True, labelLimit=180, labelColor=INK, **shortened(names))
     return alt.Y("lane:N", scale=lanes(names), axis=axis)
+
+
+def shortened(names: pd.Series) -> dict[str, Any]:
+    """Return what makes an axis or a legend cut long names within, where cut at their end some would look alike.
+
+    Of the places to cut at, that is taken which tells the most names apart.
+    """
+    long = [name for name in names.dropna().unique() if len(name) > LONG_NAME]
+    if len({name[:LONG_NAME] for name in long}) == len(long):
+        return {}  # Vega's own way, at the end, will do
+    head = max(range(LONG_NAME - 4, 3, -1), key=lambda head: len({cut_within(name, head) for name in long}))
+    cut = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, {head - LONG_NAME})"
+    return {"labelExpr": f"length(datum.label) > {LONG_NAME} ? {cut} : datum.label"}
+
+
+def cut_within(name: str, head: int) -> str:
+    """Return the first `head` letters of a long name, and of its last ones as many as there is room for."""
+    return f"{name[:head]}…{name[head - LONG_NAME :]}"
 
 
 def lanes(names: pd.Series) -> alt.Scale:
@@ -492,9 +523,11 @@ def colors(names: pd.Series) -> alt.Scale:
     return alt.Scale(domain=[*own, *others], range=[*PALETTE[: len(own)], *[OTHERS] * len(others)])
 
 
-def legend(title: str, orient: Any = "right") -> alt.Legend:
+def legend(title: str, orient: Any = "right", names: pd.Series | None = None) -> alt.Legend:
     """Return a legend of the colours; below a chart it is laid out in rows."""
     style: dict[str, Any] = {"titleColor": PALE_INK, "titleFontWeight": "normal", "labelColor": INK}
+    if names is not None:
+        style |= shortened(names)
     if orient == "bottom":
         style |= {"columns": 4}
     return alt.Legend(title=title, orient=orient, symbolLimit=len(PALETTE) + 1, labelLimit=200, **style)

@@ -427,7 +427,7 @@ class EventStore:
         key: Any = EVERY,
         category: str | None = None,
     ) -> History:
-        """Every state that a replay passes through, up to a moment."""
+        """Every state that a replay passes through, up to a moment: a `History`, to be asked and drawn."""
         from eventsourcing_kit.folding.history import History
 
         self._log.refresh()

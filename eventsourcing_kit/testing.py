@@ -31,6 +31,10 @@ _START_CURE = "write a time with its offset, for example '2026-01-05T09:00:00Z'"
 _STEP_CURE = "write a number and d, h, min, s, ms or us, for example '1min', or a timedelta"
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)  # what Tab offers in a notebook
+
+
 def clock(start: str | datetime, step: str | timedelta = "1min") -> Clock:
     """A clock for lessons and tests: the first call gives `start`, each further call one step more.
 
@@ -65,9 +69,12 @@ class Clock:
 def _start_us(start: object) -> int:
     if isinstance(start, str):
         try:
-            start = datetime.fromisoformat(start)
+            time = datetime.fromisoformat(start)
         except ValueError:
             raise InputError(f"a clock cannot start at {start!r}; {_START_CURE}") from None
+        if time.utcoffset() is None:
+            raise InputError(f"a clock cannot start at {start!r}, which has no offset; {_START_CURE}")
+        start = time
     try:
         return aware_us(start, "a clock's start")
     except InputError as error:

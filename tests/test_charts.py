@@ -107,6 +107,14 @@ def test_an_evolution_thinned_out_keeps_its_peaks() -> None:
     assert 10**6 in [row["value"] for row in rows_of(chart)]
 
 
+def test_an_evolution_thinned_out_ends_with_the_states_that_are_valid_still() -> None:
+    """Each key's last event is drawn: from it on its state is carried to the chart's end."""
+    past = history(10_010, keys=1)
+    past["state"] = (past["position"] % 2 * 1_000).mask(past["position"] == 10_010, 500)  # neither a peak nor a dip
+    last = [[row["value"], row["event"]] for row in rows_of(charts.evolution(past))[-2:]]
+    assert last == [[500, True], [500, False]]
+
+
 def test_a_slider_over_a_long_history_is_exact_at_each_stop() -> None:
     """Each stop shows each key's last state at or before it, though most rows are left out."""
     past = history(10_000, keys=7)
@@ -261,6 +269,13 @@ def test_states_that_are_text_or_truth_are_drawn_too() -> None:
             compile_everywhere(chart)
 
 
+def test_a_state_that_is_text_is_told_on_hover() -> None:
+    """It may be longer than its panel is wide."""
+    panel = charts.scrubber(history(3).assign(state=["open", "shut", "open"])).to_dict()["vconcat"][1]["hconcat"][1]
+    told = [(one["field"], one["title"]) for one in panel["layer"][0]["encoding"]["tooltip"][1:]]
+    assert told == [("text", "state")]
+
+
 def test_one_state_over_the_whole_log() -> None:
     past = history(3).assign(key=None)
     assert {row["key"] for row in rows_of(charts.evolution(past))} == {"the whole log"}
@@ -293,7 +308,10 @@ def test_a_history_is_taken_as_it_is() -> None:
             lambda: charts.timeline(log().drop(columns="stream")),
             "no column 'stream'; the frame's columns are: id",
         ),
-        (lambda: charts.timeline(log(), color="colour"), "no column 'colour'"),
+        (lambda: charts.timeline(history()), r"no column 'stream'; .*; pass store\.read\(\)\.df\(\)$"),
+        (lambda: charts.scrubber(log()), r"no column 'key'; .*; pass store\.history\(projection\)$"),
+        (lambda: charts.scrubber("balance"), r"DataFrame, not str: pass store\.history\(projection\)$"),
+        (lambda: charts.timeline(log(), color="colour"), "no column 'colour'.*amount$"),
         (lambda: charts.evolution(history(), "balance"), "no state column 'balance'; .* are: state"),
         (lambda: charts.evolution(log(), "amount"), "no column 'key'"),
         (lambda: charts.scrubber(history(), "type"), "no state column 'type'"),
@@ -384,6 +402,31 @@ def test_the_axis_of_times_names_the_day_or_the_year(step: str, title: str) -> N
     axis = charts.timeline(frame).to_dict()["encoding"]["x"]["axis"]
     assert axis["title"] == title
     assert ("%Y" in axis["labelExpr"]) == (step == "90D")
+
+
+def test_the_axis_of_times_names_both_years_at_a_turn_of_the_year() -> None:
+    """Ticks of weeks wouldn't: Dec 28, Jan 04."""
+    frame = log()
+    frame["recorded_at"] = pd.Timestamp("2025-12-20T09:00:00Z") + pd.Timedelta("4D") * frame.index
+    assert charts.timeline(frame).to_dict()["encoding"]["x"]["axis"]["title"] == "recorded at, 2025–2026 (UTC)"
+
+
+def test_long_names_that_begin_alike_are_cut_within() -> None:
+    """Cut at their end, all lanes and colours would have the same name."""
+    frame = log().replace({"stream": r"^account-(\d)$"}, {"stream": r"account-at-a-branch-of-the-bank-\1"}, regex=True)
+    encoding = charts.timeline(frame, color="stream", lane="stream").to_dict()["encoding"]
+    assert "slice(datum.label, 0, 26) + '…' + slice(datum.label, -4)" in encoding["y"]["axis"]["labelExpr"]
+    past = history().assign(key=frame["stream"], state="owned-by-somebody-whose-name-ends-with-" + frame["stream"])
+    for chart in (charts.evolution(past), charts.scrubber(past), charts.timeline(frame, color="stream", lane="type")):
+        assert "slice(datum.label" in chart.to_json()
+        compile_everywhere(chart)
+
+
+@pytest.mark.parametrize("name", ["short-{}", "{} is what this long name begins with, so it may end anyhow"])
+def test_other_names_are_left_as_they_are(name: str) -> None:
+    frame = log()
+    frame["stream"] = [name.format(stream) for stream in frame["stream"]]
+    assert "labelExpr" not in charts.timeline(frame).to_dict()["encoding"]["y"]["axis"]
 
 
 def test_without_snapshots_one_line_is_drawn() -> None:

@@ -255,3 +255,15 @@ def test_a_history_used_after_fork_raises_at_once(store: ek.EventStore) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_one_of_a_thing_is_not_told_as_several(store: ek.EventStore) -> None:
+    """Learners meet these texts with one event in one stream; many are told with commas."""
+    store.append("a", ek.NewEvent(type="Paid"))
+    paid = ek.Projection("paid", initial=int)
+    paid.on("Paid")(lambda state, event: state + 1)
+    assert repr(store.history(paid)) == "<history of paid: 1 event, 1 key, as of 1>"
+    assert "1 commit, 1 event, 1 stream, ends at 1" in repr(store.verify())
+    assert repr(ek.testing.given(paid, ek.NewEvent(type="Paid"))) == "<given 1 event to <projection paid: Paid>>"
+    many = store.append("a", [ek.NewEvent(type="Paid")] * 2_000)
+    assert repr(many) == "<receipt: 2,000 events to 'a', version 2001, position 2001>"

@@ -261,6 +261,8 @@ def test_first_finds_the_event_after_which_it_first_held(store: ek.EventStore) -
     assert (first.position, first.stream, first.type, first.data) == (2, "a", "Out", {"n": 6})
     assert history.at(first) == {"a": -1}
     assert history.first(lambda state: state > 5) is None
+    with pytest.raises(ek.InputError, match="-1 is no predicate; give a function of a state"):
+        history.first(-1)  # type: ignore[arg-type]
 
 
 def test_beyond_the_cut_is_an_error(people: ek.EventStore) -> None:

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -50,6 +51,12 @@ def test_the_public_names_are_these() -> None:
     assert sorted(ek.__all__) == sorted(PUBLIC)
     assert set(PUBLIC) <= set(dir(ek))
     assert all(getattr(ek, name) is not None for name in PUBLIC)
+
+
+@pytest.mark.parametrize("module", [ek, ek.charts, ek.testing])
+def test_tab_offers_the_public_names(module: ModuleType) -> None:
+    """And nothing that a module has imported, or keeps to itself."""
+    assert dir(module) == sorted(module.__all__)
 
 
 def test_a_star_import_gives_the_public_names() -> None:

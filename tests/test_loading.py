@@ -224,7 +224,7 @@ def test_many_rows_become_commits_of_many_rows(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        ({"case": ["a", None, "c"]}, ["row 1", "'case'", "missing"]),
+        ({"case": ["a", None, "c"]}, ["row 1", "'case'", "missing", "frame.dropna(subset=['case'])"]),
         ({"case": ["a", np.nan, "c"]}, ["row 1", "'case'", "missing"]),
         ({"case": ["a", "", "c"]}, ["row 1", "'case'", "''"]),
         ({"case": ["a", "x" * 1025, "c"]}, ["row 1", "'case'", "1025 bytes"]),
@@ -232,8 +232,8 @@ def test_many_rows_become_commits_of_many_rows(folder: Path) -> None:
         ({"case": [1.5, 2.5, 3.5]}, ["row 0", "'case'", "1.5"]),
         ({"activity": ["A", pd.NA, "C"]}, ["row 1", "'activity'", "missing"]),
         ({"activity": ["A", "", "C"]}, ["row 1", "'activity'", "''"]),
-        ({"time": [START, pd.NaT, START]}, ["row 1", "'time'", "missing"]),
-        ({"time": [START.isoformat(), "noon", START.isoformat()]}, ["row 1", "'time'", "'noon'"]),
+        ({"time": [START, pd.NaT, START]}, ["row 1", "'time'", "missing", "frame.dropna(subset=['time'])"]),
+        ({"time": [START.isoformat(), "noon", START.isoformat()]}, ["row 1", "'time'", "'noon'", "pd.to_datetime"]),
         ({"time": pd.date_range("2026-01-05", periods=3)}, ["row 0", "'time'", "2026-01-05", "tz_localize"]),
         ({"time": ["2026-01-05T09:00:00"] * 3}, ["row 0", "'time'", "2026-01-05T09:00:00", "utc=True"]),
         ({"time": [1, 2, 3]}, ["row 0", "'time'", "1", "pd.to_datetime"]),
@@ -261,6 +261,12 @@ def test_one_error_names_row_column_and_value(store: ek.EventStore, columns: dic
         store.load(frame_of(**columns), **COLUMNS)
     assert all(part in str(error.value) for part in says), str(error.value)
     assert store.position == 0
+
+
+@pytest.mark.parametrize("given", ["orders.csv", [{"case": "a"}], None])
+def test_what_is_no_frame_is_told_how_to_become_one(store: ek.EventStore, given: Any) -> None:
+    with pytest.raises(ek.InputError, match=r"takes a pandas DataFrame, not \w+; make one: pd\.read_csv"):
+        store.load(given, **COLUMNS)
 
 
 def test_a_row_is_named_as_people_label_it(store: ek.EventStore) -> None:

@@ -326,7 +326,7 @@ class Measured(ek.Event):
         (lambda: ek.Event(), ["Event()", "class X(ek.Event)"]),
         (lambda: "Un", ["'Un'", "no event"]),
         (lambda: {"type": "Un"}, ["no event"]),
-        (lambda: Measured, ["Measured", "no event"]),
+        (lambda: Measured, ["Measured is no event but a class", "Measured(…)"]),
         (lambda: None, ["None", "no event"]),
     ],
 )

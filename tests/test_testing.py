@@ -72,6 +72,11 @@ def test_a_pandas_timestamp_starts_a_clock_of_plain_datetimes() -> None:
     assert now() == START + timedelta(minutes=1)
 
 
+def test_a_start_without_an_offset_is_named_as_it_was_written() -> None:
+    with pytest.raises(InputError, match=r"^a clock cannot start at '2026-01-05', which has no offset; write a time"):
+        clock("2026-01-05")
+
+
 @pytest.mark.parametrize(
     "start",
     ["2026-01-05T09:00:00", "2026-01-05", "soon", "", 5, None, NAIVE, pd.NaT, pd.Timestamp(NAIVE)],

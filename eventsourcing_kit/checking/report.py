@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from eventsourcing_kit.reading.append import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -93,9 +95,12 @@ class Report:
 
     @property
     def _summary(self) -> str:
-        counts = f"{self.commits:,} commits, {self.events:,} events, {self.streams:,} streams"
+        numbers = {"commit": self.commits, "event": self.events, "stream": self.streams}
+        counts = ", ".join(counted(number, thing) for thing, number in numbers.items())
         verdict = "sound" if self.ok else f"DAMAGED from position {self.first_bad} on"
-        misfits = f", {len(self.misfits)} events that do not fit their class" if self.misfits else ""
+        is_one = len(self.misfits) == 1
+        unfit = "that does not fit its class" if is_one else "that do not fit their class"
+        misfits = f", {counted(len(self.misfits))} {unfit}" if self.misfits else ""
         partly = "" if self.is_complete else ", not all of it checked"
         end = f", ends at {self.position} with {self.digest[:12]}…" if self.ok else ""
         return f"verified: {verdict}{misfits}{partly}; {counts}{end}"

@@ -22,6 +22,13 @@ TEXT_LIMIT = 160
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}
 LANE = "_lane"  # a working column; no frame of the kit has a name that starts so
 WHOLE_LOG = "the whole log"
+SOURCES = {
+    "timeline": "store.read().df()",
+    "evolution": "store.history(projection)",
+    "scrubber": "store.history(projection)",
+    "snapshots": "store.folded(projection)",
+    "lag": "db.progress(store)",
+}
 HISTORY_COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
 RECORD_COLUMNS = (
     *("id", "stream", "version", "position", "type"),
@@ -35,14 +42,15 @@ def as_frame(source: object, columns: Iterable[str], chart: str) -> pd.DataFrame
     frame = make_frame() if callable(make_frame) else source
     if not isinstance(frame, pd.DataFrame):
         given = type(source).__name__
-        raise InputError(f"{chart} draws a DataFrame, not {given}: pass store.read().df() or history.df()")
+        raise InputError(f"{chart} draws a DataFrame, not {given}: pass {SOURCES[chart]}")
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise InputError(f"{chart} found the column {twice!r} twice; rename or drop one of them")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         has = ", ".join(map(str, frame.columns)) or "none"
-        raise InputError(f"{chart} found no column {missing[0]!r}; the frame's columns are: {has}")
+        cure = f"; pass {SOURCES[chart]}" if missing[0] in (*RECORD_COLUMNS, *HISTORY_COLUMNS) else ""
+        raise InputError(f"{chart} found no column {missing[0]!r}; the frame's columns are: {has}{cure}")
     return frame
 
 
@@ -278,12 +286,16 @@ def a_little_after(times: pd.Series) -> Any:
 
 
 def extremes(corners: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Return about `limit` rows: of each run of a key's rows the first, last, lowest and highest."""
+    """Return about `limit` rows: of each run of a key's rows the first, last, lowest and highest.
+
+    Of each key the last two are kept: what is valid still runs from the last event on, not from one before it.
+    """
     if len(corners) <= limit:
         return corners
     width = math.ceil(4 * len(corners) / limit)
-    runs = corners.groupby([corners["key"], corners.groupby("key").cumcount() // width], sort=False)
-    kept = {*runs.head(1).index, *runs.tail(1).index}
+    keys = corners.groupby("key", sort=False)
+    runs = corners.groupby([corners["key"], keys.cumcount() // width], sort=False)
+    kept = {*runs.head(1).index, *runs.tail(1).index, *keys.tail(2).index}
     if is_number(corners["value"]):
         kept |= {*runs["value"].idxmin(), *runs["value"].idxmax()}
     return corners.loc[sorted(kept)]

@@ -112,6 +112,9 @@ class NewEvent:
 class RecordedEvent:
     """An event as the store holds it. `data` is the event object where its type is registered, else a dict.
 
+    `version` is its place in its stream, `position` its place in the whole log, each from 1. `recorded_at` is when the
+    store recorded it; `occurred_at`, where it was given, when it happened.
+
     `type` is the type's name today, also where the event was stored under a former name; `schema_version` is the one
     that it was stored with, while `data` was brought to the class's.
     """

@@ -14,6 +14,7 @@ from eventsourcing_kit.errors import InputError, MomentError
 from eventsourcing_kit.folding.milestones import Milestones
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.reading import frames
+from eventsourcing_kit.reading.append import counted
 from eventsourcing_kit.reading.read import event_at
 from eventsourcing_kit.records import moment
 
@@ -58,8 +59,23 @@ class History:
 
     `skipped` counts by type the events that the store's policy left out (see `EventStore`).
 
-    Rows stand in the log's order. Milestones give the states at a position; `_order` sorts the rows by key.
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="Paid", data={"amount": amount}) for amount in (5, 20)])
+    >>> paid = ek.Projection("paid", initial=lambda: 0)
+    >>> @paid.on("Paid")
+    ... def pay(state, event):
+    ...     return state + event["amount"]
+    >>> history = store.history(paid)
+    >>> history
+    <history of paid: 2 events, 1 key, as of 2>
+    >>> history.at(1), history.at(2)
+    ({'order-7': 5}, {'order-7': 25})
+    >>> history.first(lambda state: state > 10).position
+    2
     """
+
+    # Rows stand in the log's order. Milestones give the states at a position; `_order` sorts the rows by key.
 
     def __init__(self, projection: Projection, log: Log, as_of: int, steps: Steps) -> None:
         self.projection, self.as_of = projection, as_of
@@ -203,6 +219,8 @@ class History:
 
     def first(self, predicate: Callable[[Any], bool]) -> RecordedEvent | None:
         """The first event after which some state satisfied the predicate, or None."""
+        if not callable(predicate):
+            raise InputError(f"{predicate!r} is no predicate; give a function of a state: lambda state: state < 0")
         for position, state in zip(self._positions.tolist(), self._states, strict=True):
             if state is not GONE and predicate(state):
                 return event_at(self._log, position)
@@ -247,7 +265,8 @@ class History:
     # -- looks -------------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return f"<history of {self.projection.name}: {len(self)} events, {len(self._keys)} keys, as of {self.as_of}>"
+        size = f"{counted(len(self))}, {counted(len(self._keys), 'key')}"
+        return f"<history of {self.projection.name}: {size}, as of {self.as_of}>"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"

@@ -226,7 +226,7 @@ def _takes_record(function: Callable[..., Any]) -> bool:
     required = [p for p in declared if p.default is inspect.Parameter.empty]
     if len(required) > 3 or len(declared) < 2:
         raise InputError(
-            f"the handler {getattr(function, '__qualname__', function)!r} takes {len(declared)} parameters; "
-            "it takes (state, event), or (state, event, recorded)"
+            f"the handler {getattr(function, '__qualname__', function)!r} has the parameters "
+            f"({', '.join(p.name for p in declared)}); it takes (state, event), or (state, event, recorded)"
         )
     return len(declared) >= 3

@@ -12,7 +12,7 @@ from eventsourcing_kit.folding import difference
 from eventsourcing_kit.folding.decider import Decider, projection_of
 from eventsourcing_kit.folding.projection import Projection
 from eventsourcing_kit.folding.purity import checked
-from eventsourcing_kit.reading.append import Append
+from eventsourcing_kit.reading.append import Append, counted
 from eventsourcing_kit.records.draft import as_read, drafts
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.store import EventStore
@@ -75,7 +75,7 @@ class GivenEvents:
         return When(self._decider, self._store, self._stream, command)
 
     def __repr__(self) -> str:
-        return f"<given {self._store.position} events to {self._decider!r}>"
+        return f"<given {counted(self._store.position)} to {self._decider!r}>"
 
 
 class When:
@@ -192,7 +192,7 @@ class GivenProjection:
         return AssertionError("\n  ".join([head, *lines]))
 
     def __repr__(self) -> str:
-        return f"<given {self._store.position} events to {self._projection!r}>"
+        return f"<given {counted(self._store.position)} to {self._projection!r}>"
 
 
 def _looks_keyed(expected: Any, states: dict[Any, Any]) -> bool:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _TOO_EARLY, _TOO_LATE = np.datetime64("0000-12-31", "s"), np.datetime64("10000-01-01", "s")
+_CURE = "convert the column: pd.to_datetime(…, utc=True)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,10 @@ class Columns:
     def check(self, frame: object) -> None:
         """Raise `InputError` where the frame lacks one of the columns."""
         if not isinstance(frame, pd.DataFrame):
-            raise InputError(f"load takes a pandas DataFrame, not {type(frame).__name__}")
+            raise InputError(
+                f"load takes a pandas DataFrame, not {type(frame).__name__}; "
+                "make one: pd.read_csv(path), or pd.DataFrame(rows)"
+            )
         if frame.columns.nlevels > 1:
             raise InputError(
                 f"the frame's columns have {frame.columns.nlevels} levels, as in {frame.columns[:1].tolist()}; "
@@ -137,12 +141,17 @@ def _names(values: pd.Series[Any], what: str) -> list[str]:
             continue
         text = str(value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else value
         if missing(text):
-            raise InputError(f"{where(values, i)} is missing; every row needs {what}")
+            raise InputError(f"{where(values, i)} is missing; every row needs {what}; {_left_out(values)}")
         try:
             checked[value] = schema.check_name(text, what)
         except InputError as error:
             raise InputError(f"{where(values, i)}: {error}") from None
     return [checked[value] for value in plain]
+
+
+def _left_out(values: pd.Series[Any]) -> str:
+    """How rows without a value there are left out."""
+    return f"to load the others: frame.dropna(subset=[{values.name!r}])"
 
 
 def _times(values: pd.Series[Any]) -> Ints:
@@ -158,7 +167,8 @@ def _times(values: pd.Series[Any]) -> Ints:
 def _microseconds(values: pd.Series[Any]) -> Ints:
     missing = values.isna().to_numpy()
     if missing.any():
-        raise InputError(f"{where(values, int(missing.argmax()))} is missing; every row needs a time there")
+        at = where(values, int(missing.argmax()))
+        raise InputError(f"{at} is missing; every row needs a time there; {_left_out(values)}")
     dtype = values.dtype
     if values.empty:
         return np.array([], dtype=np.int64)
@@ -186,13 +196,11 @@ def _time(values: pd.Series[Any], i: int, value: Any) -> int:
         try:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
-            raise InputError(f"{where(values, i)} is {given!r}, which is no ISO time") from None
+            raise InputError(f"{where(values, i)} is {given!r}, which is no ISO time; {_CURE}") from None
     if not isinstance(value, dt.datetime):
-        raise InputError(f"{where(values, i)} is {given!r}, which is no time; convert it: pd.to_datetime(…, utc=True)")
+        raise InputError(f"{where(values, i)} is {given!r}, which is no time; {_CURE}")
     if value.utcoffset() is None:
-        raise InputError(
-            f"{where(values, i)} is {str(given)!r}, a time without an offset; convert it: pd.to_datetime(…, utc=True)"
-        )
+        raise InputError(f"{where(values, i)} is {str(given)!r}, a time without an offset; {_CURE}")
     return plain_us(value)
 
 

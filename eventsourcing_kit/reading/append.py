@@ -87,9 +87,9 @@ class Receipt:
         return f"<code>{escape(repr(self))}</code>"
 
 
-def counted(count: int) -> str:
-    """A number of events, in words."""
-    return "1 event" if count == 1 else f"{count} events"
+def counted(count: int, thing: str = "event") -> str:
+    """A number of events, or of other things: `1 event`, `2,000 events`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def checked_appends(appends: Iterable[Append]) -> list[Append]:

@@ -46,10 +46,17 @@ def _several(events: Any) -> list[Any]:
     if isinstance(events, (Event, NewEvent)):
         return [events]
     if isinstance(events, (str, bytes, Mapping, type)) or not hasattr(events, "__iter__"):
-        raise InputError(
-            f"{events!r} is no event; append an instance of a class X(ek.Event), a NewEvent, or a list of them"
-        )
+        raise _no_event(events)
     return list(events)
+
+
+def _no_event(given: object) -> InputError:
+    if isinstance(given, type) and issubclass(given, Event) and given is not Event:
+        return InputError(f"{given.__name__} is no event but a class of them; append an instance: {given.__name__}(…)")
+    return InputError(
+        f"{given!r} is no event; append an instance of a class X(ek.Event), NewEvent(type=…, data={{…}}), or a list of "
+        "them"
+    )
 
 
 def _only_class(events: list[Any]) -> schema.Schema | None:
@@ -85,9 +92,7 @@ def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
 def _typed(event: object) -> Event | None:
     """The event object; a type given by name is held to its class, where one is registered."""
     if not isinstance(event, NewEvent):
-        raise InputError(
-            f"{event!r} is no event; append an instance of a class X(ek.Event), or NewEvent(type=…, data={{…}})"
-        )
+        raise _no_event(event)
     if event.event is not None:
         return event.event
     schema.check_name(event.type, "an event type")
