@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 import eventsourcing_kit as ek
 from eventsourcing_kit.events import renames, schema, upcasters
 
+collect_ignore = ["conformance"]  # it holds no examples, and can be imported only where the other project is
+
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 # The same examples every time; `--hypothesis-profile=explore` looks for new ones.
 settings.register_profile(

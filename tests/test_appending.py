@@ -222,6 +222,17 @@ def test_a_replayed_append_many_gives_every_receipt_again(store: ek.EventStore) 
     assert [r.events for r in again] == [r.events for r in first]
 
 
+def test_a_batch_that_was_appended_in_two_commits_is_known_again(store: ek.EventStore) -> None:
+    """Its events are those of both."""
+    first, second = [noted(n, id=uuid.uuid4()) for n in (1, 2)], [noted(n, id=uuid.uuid4()) for n in (3, 4, 5)]
+    events = [*store.append("a", first).events]
+    store.append("b", noted(0))
+    events += store.append("a", second).events
+    again = store.append("a", first + second)
+    assert (again.replayed, again.version, again.position) == (True, 5, 6)
+    assert again.events == events
+
+
 def test_a_batch_is_known_again_after_a_restart_and_by_its_own_given_ids(folder: Path) -> None:
     """The ids that the store made do as well as supplied ones, so recorded events can be sent again."""
     with ek.EventStore(folder, fsync=False) as store:

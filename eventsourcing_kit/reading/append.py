@@ -14,7 +14,7 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import schema
 from eventsourcing_kit.events.command_context import within
 from eventsourcing_kit.events.event import NewEvent
-from eventsourcing_kit.reading.read import event_at, recorded
+from eventsourcing_kit.reading.read import events_at, recorded
 from eventsourcing_kit.records.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.records.draft import drafts
 from eventsourcing_kit.records.moment import from_us
@@ -60,7 +60,7 @@ class Receipt:
 
     def __init__(self, log: Log, stream: str, stored: Stored) -> None:
         self._stored = stored
-        self._there_already = [event_at(log, at) for at in stored.positions] if stored.replayed else []
+        self._there_already = list(events_at(log, stored.positions)) if stored.replayed else []
         self.stream, self.version, self.replayed = stream, stored.version, stored.replayed
 
     @property

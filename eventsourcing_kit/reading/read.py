@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +17,7 @@ from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -181,8 +182,17 @@ def _only(commit: Commit) -> RecordedEvent:
 
 def event_at(log: Log, position: int) -> RecordedEvent:
     """The event at a position."""
-    commit = log.commit_of(position)
-    return next(recorded(commit, np.array([position - commit.first])))
+    return next(events_at(log, [position]))
+
+
+def events_at(log: Log, positions: Sequence[int]) -> Iterator[RecordedEvent]:
+    """The events at positions that go up; a commit that holds many of them is decoded once."""
+    start = 0
+    while start < len(positions):
+        commit = log.commit_of(positions[start])
+        stop = bisect_right(positions, commit.last, start)
+        yield from recorded(commit, np.array(positions[start:stop]) - commit.first)
+        start = stop
 
 
 class Read:
