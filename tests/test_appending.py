@@ -459,3 +459,20 @@ def test_what_is_no_list_of_appends_and_no_direction_is_bad_input(store: ek.Even
         store.append_many(None)  # type: ignore[arg-type]
     with pytest.raises(ek.InputError, match="backwards is 'x'; give True or False"):
         store.read(backwards="x")  # type: ignore[arg-type]
+
+
+def test_a_large_append_that_is_repeated_outlasts_no_patience(folder: Path) -> None:
+    """Each commit is decoded once, whatever the number of ids that are looked up in it."""
+    with ek.EventStore(folder, patience=2, fsync=False) as store:
+        events = [ek.NewEvent(type="Noted", data={"i": i}, id=uuid.uuid4()) for i in range(10_000)]
+        many = [ek.Append(f"a-{i}", ek.NewEvent(type="Noted", id=uuid.uuid4())) for i in range(2_000)]
+        first, others = store.append("big", events), store.append_many(many)
+        again = store.append("big", events)
+        assert (again.replayed, again.position, again.version) == (True, first.position, 10_000)
+        assert [one.position for one in store.append_many(many)] == [one.position for one in others]
+        made = [ek.NewEvent(type=e.type, data=e.data, id=e.id) for e in store.append("made", events_of(3_000)).events]
+        assert store.append("made", made).replayed
+
+
+def events_of(count: int) -> list[ek.NewEvent]:
+    return [ek.NewEvent(type="Noted", data={"i": i}) for i in range(count)]

@@ -66,6 +66,8 @@ class Log:
         self.closed = self.superseded = False
         self.bells = Bells()  # rung when the head moves on, and when it will not any more
         self._tail = Tail()
+        self._supplied_ids = False, -1  # whether there are any, and where the log ended when that was looked up
+        self._last_commit: Commit | None = None
         if read_only and self.folder is not None and not local_folder.is_store(self.folder):
             raise no_store(location)
         if self.folder is not None:
@@ -138,6 +140,7 @@ class Log:
             table = self._open_table()
             row = table.one(*keys.COMMITS, descending=True)
             self.table = table  # the old one is not closed: an iteration may still read through it
+            self._last_commit, self._supplied_ids = None, (False, -1)  # it may be another store by now
             self.head = EMPTY if row is None else keys.commit_entry(*row)
         elif more:
             self.head = self._last_entry()
@@ -289,7 +292,7 @@ class Log:
 
     def position_of(self, event_id: uuid.UUID) -> int | None:
         """The position of the event with this id, or None."""
-        raw = self.table.get(keys.event_id(event_id))
+        raw = self.table.get(keys.event_id(event_id)) if self.has_supplied_ids else None
         if raw is not None:
             found = keys.number(raw)
             return found if found <= self.head.last else None
@@ -298,9 +301,18 @@ class Log:
             return None
         return position if self._has_made(event_id, position) else None
 
+    @property
+    def has_supplied_ids(self) -> bool:
+        """Whether some events came with an id of their own; others carry their position in it."""
+        found, looked_at = self._supplied_ids
+        if not found and looked_at != self.head.last:
+            found = self.table.one(*keys.IDS) is not None
+            self._supplied_ids = found, self.head.last
+        return found
+
     def _has_made(self, event_id: uuid.UUID, position: int) -> bool:
         """Whether the event at `position` has an id that was made, not supplied, and it is this one."""
-        if self.table.one(*keys.IDS) is not None:  # then only the record tells which ids were made
+        if self.has_supplied_ids:  # then only the record tells which ids were made
             commit = self.commit_of(position)
             return bool(commit.id_bytes[position - commit.first].tobytes() == event_id.bytes)
         ms = ids.ms_in(event_id)
@@ -316,13 +328,17 @@ class Log:
     # -- commits -----------------------------------------------------------------------------------------------------
 
     def commit_of(self, position: int) -> Commit:
-        """The commit that holds a position."""
+        """The commit that holds a position; the last one is kept, for often another of its positions is asked for."""
+        commit = self._last_commit
+        if commit is not None and commit.first <= position <= commit.last:
+            return commit
         row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
         if row is None:
             raise StorageError(f"the log holds no commit with position {position}; it is damaged")
         commit = decode(row[1])
         if not commit.first <= position <= commit.last:
             raise StorageError(f"the log has a hole at position {position}; it is damaged")
+        self._last_commit = commit
         return commit
 
     def commits(self, after: int, upto: int, *, backwards: bool = False) -> Iterator[Commit]:

@@ -10,20 +10,29 @@ from eventsourcing_kit.errors import DuplicateIdError
 from eventsourcing_kit.records.batch import Batch, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.batch import Submission
+    from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.records.rows import Draft
 
 
-def first_receipts(log: Log, submission: Submission) -> list[Stored] | None:
-    """What the same append returned, if all its events are there already; None if none is; else an error."""
+def first_receipts(log: Log, submission: Submission, answered: Callable[[], None]) -> list[Stored] | None:
+    """What the same append returned, if all its events are there already; None if none is; else an error.
+
+    `answered` is called whenever the storage has answered: many ids take many questions.
+    """
     drafts = submission.rows.drafts()
-    found = [log.position_of(draft.id) if draft.id else None for draft in drafts]
+    found = []
+    for draft in drafts:
+        found.append(log.position_of(draft.id) if draft.id else None)
+        answered()
     if all(position is None for position in found):
         return None
-    same = [p is not None and _is_same(log, d, p) for d, p in zip(drafts, found, strict=True)]
+    stored = _Recorded(log)
+    same = [p is not None and stored.is_same(d, p) for d, p in zip(drafts, found, strict=True)]
+    answered()
     in_order = all(a is not None and b is not None and a < b for a, b in pairwise(found))
     if all(same) and in_order:
         return _receipts(log, submission.batches, [p for p in found if p is not None])
@@ -35,14 +44,24 @@ def first_receipts(log: Log, submission: Submission) -> list[Stored] | None:
     )
 
 
-def _is_same(log: Log, draft: Draft, position: int) -> bool:
-    commit = log.commit_of(position)
-    row = position - commit.first
-    shape = commit.shapes[int(commit.shape_codes[row])]
-    at = int((shape.rows == row).nonzero()[0][0])
-    data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
-    stream = commit.streams[int(commit.stream_codes[row])]
-    return (stream, shape.type) == (draft.stream, draft.type) and _canonical(data) == _canonical(draft.data)
+class _Recorded:
+    """The events at positions, for comparison; where those of a commit stand in it is found out once for all."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._commit: Commit | None = None
+
+    def is_same(self, draft: Draft, position: int) -> bool:
+        commit = self._commit
+        if commit is None or not commit.first <= position <= commit.last:
+            commit = self._commit = self._log.commit_of(position)
+            self._rows = [{int(row): at for at, row in enumerate(shape.rows)} for shape in commit.shapes]
+        row = position - commit.first
+        code = int(commit.shape_codes[row])
+        shape, at = commit.shapes[code], self._rows[code][row]
+        data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
+        stream = commit.streams[int(commit.stream_codes[row])]
+        return (stream, shape.type) == (draft.stream, draft.type) and _canonical(data) == _canonical(draft.data)
 
 
 def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[Stored]:

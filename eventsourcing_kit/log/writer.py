@@ -228,11 +228,11 @@ class Writer:
 
     def _run(self, group: list[_Request]) -> None:
         tip = self._placement.tip.branch()
-        self._silent_since = time.monotonic()
+        self._answered()
         for request in group:
             try:
                 self._place(request, tip)
-                self._silent_since = time.monotonic()
+                self._answered()
             except BaseException as error:
                 request.error = error
         placed = [request.placed for request in group if request.placed is not None]
@@ -259,12 +259,15 @@ class Writer:
         submission = request.submission
         if submission is None:
             return
-        repeated = repeats.first_receipts(self._log, submission) if submission.has_ids else None
+        repeated = repeats.first_receipts(self._log, submission, self._answered) if submission.has_ids else None
         if repeated is not None:
             request.stored = repeated
             return
         request.placed = self._placement.place(submission, tip)
         request.rows, request.stored = request.placed.rows, request.placed.stored
+
+    def _answered(self) -> None:
+        self._silent_since = time.monotonic()
 
     def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
         """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
