@@ -21,7 +21,7 @@ from eventsourcing_kit.errors import (
     ReadOnlyError,
     StorageError,
 )
-from eventsourcing_kit.events import schema
+from eventsourcing_kit.events import json_values
 from eventsourcing_kit.events.event import Event, type_names
 from eventsourcing_kit.folding.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.folding.handling import RETRIES, Handled, Handling, check_retries, state_of
@@ -219,7 +219,7 @@ class EventStore:
         writer = self._writing()
         self._log.refresh()
         check_decider(decider)
-        schema.check_name(stream, "a stream")
+        json_values.check_name(stream, "a stream")
         if self._handling is None:
             self._handling = Handling(
                 self._log, self._snapshots, writer.version, lambda submission: self._submit(writer, submission)
@@ -311,8 +311,8 @@ class EventStore:
         selection = Selection(
             after=0 if after is None else self._log.resolve(after),
             upto=self._cut(as_of),
-            stream=None if stream is None else schema.check_name(stream, "a stream"),
-            category=None if category is None else schema.check_name(category, "a category"),
+            stream=None if stream is None else json_values.check_name(stream, "a stream"),
+            category=None if category is None else json_values.check_name(category, "a category"),
             types=None if types is None else frozenset(type_names(types)),
             backwards=backwards,
             limit=limit,
@@ -325,7 +325,7 @@ class EventStore:
     def version(self, stream: str) -> int:
         """A stream's version: its number of events, 0 where there is no stream."""
         self._log.refresh()
-        return self._log.version(schema.check_name(stream, "a stream"))
+        return self._log.version(json_values.check_name(stream, "a stream"))
 
     @property
     def position(self) -> int:
@@ -417,7 +417,7 @@ class EventStore:
         """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream."""
         self._log.refresh()
         check_decider(decider)
-        return state_of(decider, self._snapshots, schema.check_name(stream, "a stream"), self._cut(as_of))
+        return state_of(decider, self._snapshots, json_values.check_name(stream, "a stream"), self._cut(as_of))
 
     def history(
         self,
@@ -497,7 +497,7 @@ class EventStore:
         except TypeError:
             raise InputError(f"{key!r} cannot be a key; keys are hashable: text, a number, a tuple of such …") from None
         if category is not None:
-            schema.check_name(category, "a category")
+            json_values.check_name(category, "a category")
         return Selection(
             after=0,
             upto=upto,
@@ -677,7 +677,7 @@ def _now() -> datetime:
 
 def _can_name_a_stream(key: object) -> bool:
     try:
-        schema.check_name(key, "a stream")
+        json_values.check_name(key, "a stream")
     except InputError:
         return False
     return True

@@ -2,7 +2,9 @@
 
 Each module imports only from those above it.
 
-    schema           the registry of event types; data on its way to plain JSON and back
+    json_values      plain JSON: what of it is taken, how it is copied, how values are shown
+    schema           the registry of event types, and how each one's data are read
+    dumping          events on their way to plain JSON; what would read back different is refused
     renames          renamed event types: the name of today
     upcasters        from one schema version to the next, on every read
     stored_data      stored data as today's classes have it

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import schema
+from eventsourcing_kit.events import json_values
 from eventsourcing_kit.events.event import RecordedEvent
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def context(*, caused_by: RecordedEvent | None = None, **values: Any) -> Iterato
     >>> answer.events[0].metadata["causation_id"] == str(done.events[0].id)
     True
     """
-    own = _cause(caused_by) | schema.plain_json(values, "the context")
+    own = _cause(caused_by) | json_values.plain_json(values, "the context")
     token = _current.set({**(_current.get() or {}), **own})
     try:
         yield dict(own)

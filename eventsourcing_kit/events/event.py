@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import renames, schema, upcasters
+from eventsourcing_kit.events import json_values, renames, schema, upcasters
 
 if TYPE_CHECKING:
     import uuid
@@ -208,7 +208,7 @@ def stored_names(types: Types) -> list[str]:
 
 def _type_name(one: object) -> str:
     if isinstance(one, str):
-        return schema.check_name(one, "an event type")
+        return json_values.check_name(one, "an event type")
     if isinstance(one, type) and issubclass(one, Event) and one is not Event:
         return one.__event_schema__.name
     raise InputError(f"{one!r} is no event type; give a class X(ek.Event), or the type's name as text")

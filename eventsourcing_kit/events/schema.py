@@ -8,11 +8,7 @@ is never rewritten.
 from __future__ import annotations
 
 import dataclasses
-import gc
-import math
 import re
-from contextlib import contextmanager
-from datetime import datetime
 from functools import cached_property
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
@@ -21,23 +17,19 @@ from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter, Validation
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events.json_values import (
+    PLAIN_TYPES,
+    check_name,
+    in_order,
+    paused_gc,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pydantic.fields import FieldInfo
 
-NAME_BYTES = 1024
-DIGITS = 4300  # of a whole number: the most that JSON is read back with
-DEPTH = 128
-_SHOWN_CHARACTERS = 200
-_TOO_LARGE, _TOO_SMALL = 10**DIGITS, -(10**DIGITS)
-_BYTES_CURE = (
-    "; bytes that are no text need model_config = ConfigDict(ser_json_bytes='base64', val_json_bytes='base64') "
-    "in the class that holds them"
-)
 _KIND = re.compile(r"'type': '([a-z-]+)'")
-_PLAIN = {int, str, float, bool, type(None)}
 _PLAIN_CONFIG = {"frozen", "extra", "ser_json_bytes", "val_json_bytes", "title"}
 
 
@@ -69,7 +61,7 @@ class Schema:
         """Plain JSON rows of event objects; raises a ValueError where there is no such row."""
         rows: list[dict[str, Any]] = self._adapter.dump_python(events, mode="json", exclude_computed_fields=True)
         if self._may_hold_sets:
-            return [_in_order(event, row) for event, row in zip(events, rows, strict=True)]
+            return [in_order(event, row) for event, row in zip(events, rows, strict=True)]
         return rows
 
     @property
@@ -188,7 +180,7 @@ def _plain_types(annotation: Any) -> frozenset[type]:
     """The plain types that an annotation admits; none where it admits any other."""
     is_union = get_origin(annotation) in (Union, UnionType)
     kinds = frozenset(get_args(annotation) if is_union else (annotation,))
-    return kinds if kinds <= _PLAIN else frozenset()
+    return kinds if kinds <= PLAIN_TYPES else frozenset()
 
 
 _registry: dict[str, Schema] = {}
@@ -229,196 +221,3 @@ def generation() -> int:
 def registered(name: str) -> Schema | None:
     """The schema of an event type, or None where no class is registered for it."""
     return _registry.get(name)
-
-
-def check_name(name: object, what: str) -> str:
-    """`name`, if it can name a stream or a type; `what` says which in the error."""
-    if not isinstance(name, str) or not name:
-        raise InputError(f"{what} is named by text that is not empty, not by {name!r}")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        raise InputError(f"{what}'s name {name!r} has a lone surrogate, which no text can hold; remove it") from None
-    if size > NAME_BYTES:
-        raise InputError(f"{what}'s name {name[:40]!r}… takes {size} bytes; {NAME_BYTES} is the most, so shorten it")
-    return name
-
-
-def plain_json(value: Any, where: str, depth: int = 0) -> Any:
-    """A copy of `value`, if it is plain JSON and reads back equal; `where` names the place in the error."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return _plain_text(value, where)
-    if isinstance(value, int):
-        if not _TOO_SMALL < value < _TOO_LARGE:
-            raise InputError(f"{where} is a number of more than {DIGITS} digits, which is too long; store it as text")
-        return int(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InputError(f"{where} is {value!r}, which JSON cannot hold; leave the field out, or use None")
-        return float(value)
-    if depth > DEPTH:
-        raise InputError(f"{where} is nested deeper than {DEPTH} levels; store it flatter, or as text")
-    if isinstance(value, list):
-        return [plain_json(item, f"{where}[{i}]", depth + 1) for i, item in enumerate(value)]
-    if isinstance(value, dict):
-        return {_plain_key(k, where): plain_json(item, f"{where}.{k}", depth + 1) for k, item in value.items()}
-    raise InputError(
-        f"{where} is {shown(value)} of type {type(value).__name__}, which would not read back equal from plain JSON; "
-        "convert it, or give the event a class (class X(ek.Event)) with a typed field"
-    )
-
-
-def _plain_text(value: str, where: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{where} is {shown(value)}, which has a lone surrogate; remove it") from None
-    return str(value)
-
-
-def _plain_key(key: object, where: str) -> str:
-    if not isinstance(key, str):
-        raise InputError(f"{where} has the key {key!r}; the keys of plain JSON are text, so write {str(key)!r}")
-    return _plain_text(key, f"a key of {where}")
-
-
-def shown(value: object) -> str:
-    """A value in an error: what was given may be huge, or nested too deep even for its repr."""
-    try:
-        text = repr(value)
-    except RecursionError:
-        return f"a {type(value).__name__} that is nested too deep to show"
-    except Exception:  # a repr of its own may raise anything, and Python writes out no number of over 4300 digits
-        return f"a value of type {type(value).__name__} that cannot be shown"
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
-
-
-def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
-    """The plain JSON of events of one class; refuses, naming event, field and value, what would read back different."""
-    plain = schema.plain_rows(events)
-    if plain is not None:
-        return plain
-    try:
-        rows = schema.to_rows(events)
-        to_json(rows)
-    except ValueError:  # pydantic's serialisation errors, lone surrogates and circular references among them
-        rows = [_dump(schema, event) for event in events]
-    try:
-        back = _read_back(schema, rows)
-    except Exception:  # pydantic's ValidationError, and whatever a class's own validators may raise
-        back = [None] * len(rows)
-    for event, row, copy in zip(events, rows, back, strict=True):
-        if copy is None or not _same(copy.__dict__, event.__dict__) or not _same_beside(copy, event):
-            _refuse(schema, event, row)
-    return rows
-
-
-def _read_back(schema: Schema, rows: list[dict[str, Any]]) -> list[Any]:
-    """The events as a reader would get them."""
-    if schema.may_be_deep:  # in a record values are nested somewhat deeper than here, and JSON is read to a limit
-        from_json(b"[[[[" + to_json(rows) + b"]]]]")
-    return schema.from_rows(rows)
-
-
-def _same(a: object, b: object) -> bool:
-    try:
-        return bool(a == b)
-    except Exception:  # values without a plain equality (arrays) cannot be told to be the same
-        return False
-
-
-def _same_beside(copy: BaseModel, event: BaseModel) -> bool:
-    """Whether what stands beside the fields is the same: extra fields and private attributes."""
-    private = copy.__pydantic_private__ == event.__pydantic_private__
-    return private and copy.__pydantic_extra__ == event.__pydantic_extra__
-
-
-def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
-    """One event's row, or an error that names the field."""
-    try:
-        row = schema.to_rows([event])[0]
-        to_json(row)
-    except ValueError as error:
-        field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
-        is_bytes = isinstance(error, UnicodeDecodeError) or "invalid utf-8" in str(error)
-        raise InputError(
-            f"{type(event).__name__}.{field} is {shown(getattr(event, field, None))}, which cannot be stored: {error}"
-            + (_BYTES_CURE if is_bytes else "")
-        ) from None
-    return row
-
-
-def _can_dump(event: BaseModel, field: str) -> bool:
-    try:
-        to_json(event.model_dump(mode="json", include={field}))
-    except ValueError:
-        return False
-    return True
-
-
-def _in_order(value: Any, dumped: Any) -> Any:
-    """Sets iterate in another order in every process; sorted, the same event gives the same bytes."""
-    if isinstance(value, (set, frozenset)):
-        return sorted(dumped, key=to_json)
-    if isinstance(value, BaseModel) and isinstance(dumped, dict):
-        return {name: _in_order(getattr(value, name, None), inner) for name, inner in dumped.items()}
-    if isinstance(value, dict) and isinstance(dumped, dict) and len(value) == len(dumped):
-        return {k: _in_order(one, inner) for one, (k, inner) in zip(value.values(), dumped.items(), strict=True)}
-    if isinstance(value, (list, tuple)) and isinstance(dumped, list) and len(value) == len(dumped):
-        return [_in_order(one, inner) for one, inner in zip(value, dumped, strict=True)]
-    return dumped
-
-
-def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
-    try:
-        copy = _read_back(schema, [row])[0]
-        given = event.__dict__ | (event.__pydantic_extra__ or {}) | (event.__pydantic_private__ or {})
-        wrong = next((f for f, v in given.items() if not _same(getattr(copy, f, None), v)), "?")
-        instead = f"would read back as {shown(getattr(copy, wrong, None))}"
-    except ValidationError as error:
-        first = error.errors()[0]
-        wrong = str(first["loc"][1]) if len(first["loc"]) > 1 else _unreadable(row)
-        instead = f"would not read back ({first['msg']})"
-    except Exception as error:  # a class's own validators may raise anything
-        wrong, instead = _unreadable(row), f"would not read back ({type(error).__name__}: {error})"
-    raise InputError(
-        f"{schema.name}.{wrong} is {shown(getattr(event, wrong, None))}, which {instead}; "
-        + _cure(getattr(event, wrong, None))
-    )
-
-
-def _unreadable(row: dict[str, Any]) -> str:
-    """The first field whose value no JSON reader takes, or else the only one; "?" where that is not known."""
-    for name, value in row.items():
-        try:
-            from_json(b"[[[[[[" + to_json(value) + b"]]]]]]")
-        except ValueError:
-            return name
-    return next(iter(row)) if len(row) == 1 else "?"
-
-
-def _cure(value: object) -> str:
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return "convert it to UTC first: .astimezone(datetime.UTC)"
-    return "give the field a type that keeps it (NaN and infinities are never kept)"
-
-
-def copy_json(value: Any) -> Any:
-    """A deep copy of plain JSON."""
-    if type(value) is dict and _PLAIN.issuperset(map(type, value.values())):
-        return value.copy()
-    return from_json(to_json(value))
-
-
-@contextmanager
-def paused_gc() -> Iterator[None]:
-    """Bulk work makes many objects and no cycles: walks over them would take longer than the work."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

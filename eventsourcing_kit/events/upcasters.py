@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError, SchemaError
-from eventsourcing_kit.events import renames, schema
+from eventsourcing_kit.events import json_values, renames, schema
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ def _name(given: object) -> str:
         return str(kind.name)
     if isinstance(given, type):
         raise InputError(f"{given!r} is no event type; give a class X(ek.Event), or the type's name as text")
-    return schema.check_name(given, "an event type")
+    return json_values.check_name(given, "an event type")
 
 
 def _check_leads_to_class(name: str, from_version: int) -> None:
@@ -195,7 +195,7 @@ def _called(link: Upcaster, rows: list[Data], positions: Sequence[int]) -> list[
         at = len(results)
         raise SchemaError(
             f"{link} failed on the event at position {positions[at]}: {type(error).__name__}: {error}; "
-            f"the data was {schema.shown(rows[at])}; mend the function, and define it again"
+            f"the data was {json_values.shown(rows[at])}; mend the function, and define it again"
         ) from error
     return results
 
@@ -214,11 +214,11 @@ def _checked(link: Upcaster, results: list[Any], positions: Sequence[int]) -> li
 def _plain(link: Upcaster, result: Any, position: int) -> Data:
     if not isinstance(result, dict):
         raise SchemaError(
-            f"{link} returned {schema.shown(result)} for the event at position {position}; "
+            f"{link} returned {json_values.shown(result)} for the event at position {position}; "
             f"return a dict, the data of version {link.from_version + 1}"
         )
     try:
-        plain: Data = schema.plain_json(result, "what it returned")
+        plain: Data = json_values.plain_json(result, "what it returned")
     except InputError as error:
         raise SchemaError(f"{link} returned junk for the event at position {position}: {error}") from error
     return plain

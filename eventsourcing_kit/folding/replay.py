@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventsourcing_kit.errors import ProjectionError
 from eventsourcing_kit.events import renames
-from eventsourcing_kit.events.schema import paused_gc, shown
+from eventsourcing_kit.events.json_values import paused_gc, shown
 from eventsourcing_kit.folding.projection import GONE, STREAM
 from eventsourcing_kit.reading.read import data_of, recorded
 

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, ReadOnlyError, StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.events import schema
+from eventsourcing_kit.events import json_values
 from eventsourcing_kit.following import checkpoint, parked, subscription
 from eventsourcing_kit.following.checkpoint import Checkpoint
 from eventsourcing_kit.following.delivery import Delivery
@@ -57,7 +57,7 @@ class Following:
         aside: dict[int, Parked] = {}
         kept = None
         if name is not None:
-            self._make_room(schema.check_name(name, "a subscription"))
+            self._make_room(json_values.check_name(name, "a subscription"))
             kept = self._checkpoint(name, asked.after)
             asked = replace(asked, after=kept.position or 0)
             aside = {one.position: one for _, one in parked.stored(self._log, name)}

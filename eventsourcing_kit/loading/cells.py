@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import schema
+from eventsourcing_kit.events import json_values
 from eventsourcing_kit.reading.frames import objects
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ def _cell(values: pd.Series[Any], i: int, value: Any) -> Any:
     if type(value) is str and value.isascii():
         return value
     try:
-        return schema.plain_json(_plain(value), "the value")
+        return json_values.plain_json(_plain(value), "the value")
     except InputError as error:
-        raise InputError(f"{where(values, i)} is {schema.shown(value)}: {error}") from None
+        raise InputError(f"{where(values, i)} is {json_values.shown(value)}: {error}") from None
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import schema
+from eventsourcing_kit.events import dumping, json_values, schema
 from eventsourcing_kit.loading.cells import label, missing, plain_column, where
 from eventsourcing_kit.records.moment import FIRST_US, LAST_US, OUT_OF_RANGE, plain_us
 from eventsourcing_kit.records.rows import Look, Rows, coded
@@ -99,7 +99,7 @@ class Columns:
             twice = next(name for name in names if names.count(name) > 1)
             raise InputError(f"two of the frame's columns would become the field {twice!r}; rename one of them")
         for name in names:
-            schema.plain_json({name: None}, "the frame")
+            json_values.plain_json({name: None}, "the frame")
         for role in ("stream", "type", "recorded_at", "occurred_at", "id"):
             name = getattr(self, role)
             if name is not None and name not in frame.columns:
@@ -143,7 +143,7 @@ def _names(values: pd.Series[Any], what: str) -> list[str]:
         if missing(text):
             raise InputError(f"{where(values, i)} is missing; every row needs {what}; {_left_out(values)}")
         try:
-            checked[value] = schema.check_name(text, what)
+            checked[value] = json_values.check_name(text, what)
         except InputError as error:
             raise InputError(f"{where(values, i)}: {error}") from None
     return [checked[value] for value in plain]
@@ -276,4 +276,4 @@ def _held_to(kind: schema.Schema, rows: list[dict[str, Any]], labels: list[Any])
             f"row {labels[int(at)]!r}, field {'.'.join(map(str, path))!r} {value}, "
             f"which does not fit the class {kind.cls.__name__} of its type {kind.name!r}: {first['msg']}"
         ) from None
-    return schema.dump_all(kind, objects)
+    return dumping.dump_all(kind, objects)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit.events import renames, schema, stored_data
+from eventsourcing_kit.events import json_values, renames, stored_data
 from eventsourcing_kit.reading.frames import NO_TIME, column, field_names, integers, objects, strings, times
 from eventsourcing_kit.records import ids
 
@@ -30,7 +30,7 @@ _IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 def of_events(chunks: Iterable[tuple[Commit, Ints]]) -> pd.DataFrame:
     """One row an event: the record's attributes, then the payload's fields in order of appearance."""
     found = _Columns()
-    with schema.paused_gc():
+    with json_values.paused_gc():
         for commit, rows in chunks:
             found.add(commit, rows)
         return found.frame()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventsourcing_kit.events import renames, schema, stored_data
+from eventsourcing_kit.events import json_values, renames, schema, stored_data
 from eventsourcing_kit.events.event import quick_recorded
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
@@ -153,7 +153,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             shapes[code][1],
             time,
             from_us(occurred[row]) if row in occurred else None,
-            schema.copy_json(metadata[row]) if row in metadata else {},
+            json_values.copy_json(metadata[row]) if row in metadata else {},
             one,
         )
 
@@ -175,7 +175,7 @@ def _only(commit: Commit) -> RecordedEvent:
         schema_version,
         from_us(us),
         None if occurred is None else from_us(occurred),
-        {} if metadata is None else schema.copy_json(metadata),
+        {} if metadata is None else json_values.copy_json(metadata),
         data,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import schema, stored_data
+from eventsourcing_kit.events import dumping, json_values, schema, stored_data
 from eventsourcing_kit.events.event import Event, NewEvent
 from eventsourcing_kit.records.moment import aware_us
 from eventsourcing_kit.records.rows import Draft
@@ -21,7 +21,7 @@ Events = Event | NewEvent | Sequence[Event | NewEvent]
 
 def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = None) -> list[Draft]:
     """Drafts of `events`, in their order; raises `InputError` naming event, field and value."""
-    schema.check_name(stream, "a stream")
+    json_values.check_name(stream, "a stream")
     shared = _metadata(metadata, "the metadata") or None
     several = _several(events)
     if not several:
@@ -37,7 +37,7 @@ def as_read(draft: Draft, event: Event | NewEvent) -> Any:
     """The data of a draft as a reader will get it; `event` is what it was made of."""
     kind = schema.registered(draft.type)
     if kind is None:
-        return schema.copy_json(draft.data)  # not what is about to be stored: who gets it might change it
+        return json_values.copy_json(draft.data)  # not what is about to be stored: who gets it might change it
     given = event.event if isinstance(event, NewEvent) else event
     return given if type(given) is kind.cls else kind.from_rows([draft.data])[0]
 
@@ -67,7 +67,7 @@ def _only_class(events: list[Any]) -> schema.Schema | None:
 
 
 def _rows(kind: schema.Schema, events: list[Any]) -> list[dict[str, Any]]:
-    rows = schema.dump_all(kind, events)
+    rows = dumping.dump_all(kind, events)
     stored_data.check_newest(kind, rows)
     return rows
 
@@ -95,7 +95,7 @@ def _typed(event: object) -> Event | None:
         raise _no_event(event)
     if event.event is not None:
         return event.event
-    schema.check_name(event.type, "an event type")
+    json_values.check_name(event.type, "an event type")
     kind = schema.registered(event.type)
     if kind is None:
         return None
@@ -104,7 +104,7 @@ def _typed(event: object) -> Event | None:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        value = "missing" if first["type"] == "missing" else schema.shown(first["input"])
+        value = "missing" if first["type"] == "missing" else json_values.shown(first["input"])
         raise InputError(
             f"{event.type}.{field} is {value}: {first['msg']}; {event.type} has a class, which its data must fit"
         ) from None
@@ -118,7 +118,7 @@ def _mapping(event: NewEvent) -> dict[str, Any]:
 
 
 def _untyped(event: NewEvent) -> dict[str, Any]:
-    plain: dict[str, Any] = schema.plain_json(_mapping(event), event.type)
+    plain: dict[str, Any] = json_values.plain_json(_mapping(event), event.type)
     return plain
 
 
@@ -137,7 +137,7 @@ def _metadata(metadata: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
         return {}
     if not isinstance(metadata, Mapping):
         raise InputError(f"{where} is {metadata!r}; give a dict")
-    plain: dict[str, Any] = schema.plain_json(dict(metadata), where)
+    plain: dict[str, Any] = json_values.plain_json(dict(metadata), where)
     return plain
 
 
