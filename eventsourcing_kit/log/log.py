@@ -329,6 +329,7 @@ class Log:
 
     def commit_of(self, position: int) -> Commit:
         """The commit that holds a position; the last one is kept, for often another of its positions is asked for."""
+        self.check_process()
         commit = self._last_commit
         if commit is not None and commit.first <= position <= commit.last:
             return commit
