@@ -15,6 +15,24 @@ import altair as alt
 
 from eventsourcing_kit.drawing import chart_data as data
 from eventsourcing_kit.drawing import lag_data, renderer
+from eventsourcing_kit.drawing.axes import (
+    INK,
+    OTHERS,
+    PALETTE,
+    colors,
+    event_tooltip,
+    heading,
+    lane_axis,
+    lane_offset,
+    lanes_height,
+    legend,
+    position_axis,
+    quiet_axis,
+    state_tooltip,
+    time_axis,
+    value_axis,
+)
+from eventsourcing_kit.drawing.panels import lag_area, layered, moment_label, stale_marks, state_panel, state_strip
 from eventsourcing_kit.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,22 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["evolution", "lag", "scrubber", "snapshots", "timeline"]
 
-PALETTE = [
-    *("#3b6ea5", "#e08e45", "#4f9d78", "#b8566f", "#8a78b4"),
-    *("#c9ab3f", "#45a3ab", "#94705a", "#d68fb4", "#6b7f99"),
-]
-OTHERS = "#aab4be"
-FUTURE = "#d6dde3"
-WRONG = "#c0392b"
-INK, PALE_INK, GRID, ZERO = "#2f3b46", "#6b7885", "#edf0f3", "#a9b4be"
-LANE_HEIGHT = 28
-LONG_NAME = 30  # letters that fit beside a lane
-# The shortest text that names a tick, on a clock of 24 hours; Vega's own says "09 AM".
-TICK = """utcFormat(datum.value, utcmilliseconds(datum.value) ? '%S.%Ls'
- : utcseconds(datum.value) ? '%H:%M:%S'
- : utchours(datum.value) + utcminutes(datum.value) ? '%H:%M' : utcdate(datum.value) > 1 ? '%b %d'
- : utcmonth(datum.value) ? '%b %Y' : '%Y')""".replace("\n", "")
-TICK_OF_ONE_YEAR = TICK.replace("utcmonth(datum.value) ? '%b %Y' : '%Y'", "'%b'")  # the axis title says the year
 
 renderer.enable()
 
@@ -277,116 +279,6 @@ def lag(
     )
 
 
-def position_axis(field: str, reach: tuple[float, float]) -> alt.Y:
-    """Return an axis of whole positions (few ticks do that; Vega-Lite drops `tickMinStep`), the same for all layers."""
-    axis = quiet_axis(title="position", tickCount=min(8, max(1, int(reach[1] - reach[0]))))
-    return alt.Y(field, scale=alt.Scale(domain=[*reach], nice=False, zero=False), axis=axis)
-
-
-def lag_area(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
-    """Draw what is written and not projected yet."""
-    area = alt.Chart(rows).mark_area(interpolate="step-after", opacity=0.16, color=PALETTE[0])
-    drawn: alt.Chart = area.encode(x=x, y=y, y2="written:Q")
-    return drawn
-
-
-def stale_marks(seen: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """Draw where readers were told something old: what they saw, how far it lay behind, and what it was."""
-    marks = alt.Chart(seen)
-    tooltip = [alt.Tooltip(name) for name in ("told:N", "table:N", "behind:Q", "when:N")]
-    place: dict[str, Any] = {
-        "align": alt.expr("datum.late ? 'right' : 'left'"),
-        "dx": alt.expr("datum.late ? -9 : 9"),
-        "dy": alt.expr("datum.low ? -13 : 14"),
-        "fontSize": 12,
-        "fontWeight": "bold",
-    }
-    halo = marks.mark_text(color="white", stroke="white", strokeWidth=4, **place)  # lines may pass below the text
-    return [
-        marks.mark_rule(color=WRONG, strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=y, y2="written:Q"),
-        marks.mark_point(color=WRONG, filled=True, size=80, opacity=1).encode(x=x, y=y, tooltip=tooltip),
-        halo.encode(x=x, y=y, text="told:N"),
-        marks.mark_text(color=WRONG, **place).encode(x=x, y=y, text="told:N"),
-    ]
-
-
-def moment_label(told: pd.DataFrame, width: int) -> alt.Chart:
-    """Draw the line of text that tells where the slider stands."""
-    text = alt.Chart(told).mark_text(align="left", x=0, fontSize=13, fontWeight="bold", color=INK)
-    return (
-        at_moment(text).encode(text="told:N").properties(width=width, height=18, view=alt.ViewBackground(stroke=None))
-    )
-
-
-def state_strip(states: pd.DataFrame, told: pd.DataFrame) -> alt.LayerChart:
-    """Draw the events in lanes by key, the future in grey, and a line where the slider stands."""
-    time = time_axis("time", told["time"])
-    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom", states["type"]))
-    marks = states.assign(lane=states["key"], color=states["type"])
-    marks = marks.assign(place=data.spread(marks))
-    dots = (
-        alt.Chart(marks)
-        .mark_circle(size=85, opacity=1, stroke="white", strokeWidth=1)
-        .encode(
-            x=time,
-            y=lane_axis(marks["lane"]),
-            yOffset=lane_offset(),
-            color=alt.condition("datum.position <= asof", past, alt.value(FUTURE)),
-            tooltip=state_tooltip("state after"),
-        )
-    )
-    rule = at_moment(alt.Chart(told).mark_rule(color=PALE_INK, strokeDash=[3, 3]))
-    return layered(rule.encode(x=time), dots).properties(height=lanes_height(states["key"]))
-
-
-def state_panel(states: pd.DataFrame, name: str) -> alt.LayerChart:
-    """Draw each key's state where the slider stands, in the lanes of the strip beside it."""
-    current = (
-        alt.Chart(states)
-        .transform_filter("datum.position <= asof")
-        .transform_aggregate(last="argmax(position)", groupby=["key"])
-        .transform_calculate(value="datum.last.value", text="datum.last.text")
-        .transform_filter("isValid(datum.value)")
-        .encode(y=alt.Y("key:N", scale=lanes(states["key"]), axis=None))
-    )
-    above = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", color=PALE_INK)
-    tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
-    is_number = data.is_number(states["value"])
-    panel = number_bars(current, states["value"], tooltip) if is_number else state_texts(current, tooltip)
-    return panel.properties(width=220, height=lanes_height(states["key"]), title=above)
-
-
-def number_bars(current: alt.Chart, values: pd.Series, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
-    """Draw numbers as bars, each with its number; the domain is fixed, so that nothing jumps."""
-    domain = alt.Scale(domain=data.reach(values), nice=False)
-    x = alt.X("value:Q", scale=domain, axis=quiet_axis(title=None, tickCount=4))
-    align, dx = alt.expr("datum.value < 0 ? 'right' : 'left'"), alt.expr("datum.value < 0 ? -5 : 5")
-    bars = current.mark_bar(color=PALETTE[0], size=14, cornerRadius=2)
-    labels = current.mark_text(color=INK, align=align, dx=dx)
-    return layered(bars.encode(x=x, tooltip=tooltip), labels.encode(x=x, text="text:N"))
-
-
-def state_texts(current: alt.Chart, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
-    """Draw states that are no numbers as text; on hover more of it is told than there is room for."""
-    texts = current.mark_text(align="left", x=0, dx=6, color=INK, limit=210)
-    return layered(texts.encode(text="text:N", tooltip=tooltip))
-
-
-def layered(*charts: alt.Chart) -> alt.LayerChart:
-    """Lay charts over each other."""
-    return alt.LayerChart(layer=list(charts))
-
-
-def at_moment(chart: alt.Chart) -> alt.Chart:
-    """Keep of the moments only the last at or before the slider's position: its time and what it tells."""
-    return (
-        chart.transform_filter("datum.position <= asof")
-        .transform_aggregate(last="argmax(position)")
-        .transform_calculate(time="toDate(datum.last.time)", told="datum.last.told")
-        .transform_filter("isValid(datum.last)")
-    )
-
-
 def state_field(table: pd.DataFrame, field: str | None, chart: str) -> str:
     """Return the state column to draw: the one asked for, else `state`, else the first column of numbers."""
     fields = [column for column in table.columns if column not in data.HISTORY_COLUMNS]
@@ -427,131 +319,3 @@ def scrubber_title(history: object, name: str) -> str:
 def empty_note(marks: pd.DataFrame) -> list[str]:
     """Return a note where there is nothing to draw."""
     return ["no events"] if marks.empty else []
-
-
-def heading(text: str | None, notes: list[str]) -> alt.TitleParams:
-    """Return a title with notes below it."""
-    style: dict[str, Any] = {"anchor": "start", "fontSize": 16, "offset": 12, "color": INK}
-    if notes:
-        style |= {"subtitle": notes, "subtitleColor": PALE_INK, "subtitlePadding": 4}
-    return alt.TitleParams(data.harmless(text or ""), **style)
-
-
-def quiet_axis(**options: Any) -> alt.Axis:
-    """Return an axis that stays behind the marks: a pale grid, no ticks, no line."""
-    quiet = {"domain": False, "ticks": False, "gridColor": GRID, "labelColor": PALE_INK, "labelPadding": 6}
-    return alt.Axis(**{**quiet, "titleColor": PALE_INK, "titleFontWeight": "normal", **options})
-
-
-def time_axis(title: str, times: pd.Series, named_by: pd.Series | None = None) -> alt.X:
-    """Return an axis over these times that stays as it is and reads the same in every viewer's zone.
-
-    Where all of `named_by` (or else the times) lie in one day, one year or two years, its title says which.
-    """
-    named = times if named_by is None else named_by
-    tick = TICK
-    if len(named) and named.max().year - named.min().year <= 1:
-        first, last = named.min().date(), named.max().date()
-        if first.year < last.year:
-            title += f", {first.year}–{last.year}"  # ticks of days and weeks don't name it
-        else:
-            title += f", {first if first == last else first.year}"
-            tick = TICK_OF_ONE_YEAR
-    domain = data.span(times) or alt.Undefined
-    axis = quiet_axis(title=f"{title} (UTC)", labelExpr=tick, labelOverlap=True, tickCount=8)
-    only = data.only_moment(named)
-    if only is not None:
-        axis.values = [only]  # ticks beside it would tell fractions of seconds at which nothing happened
-    return alt.X("time:T", scale=alt.Scale(type="utc", domain=domain, padding=10), axis=axis)
-
-
-def value_axis(values: pd.Series, name: str) -> alt.Y:
-    """Return an axis of numbers, or of texts in the order in which they first occur."""
-    if data.is_number(values) or values.empty:
-        low, high = data.reach(values, room=0.06)
-        color = {"condition": {"test": "datum.value === 0", "value": ZERO}, "value": GRID} if low < 0 else GRID
-        return alt.Y(
-            "value:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=quiet_axis(title=name, gridColor=color)
-        )
-    axis = quiet_axis(title=name, grid=True, labelLimit=160, labelOverlap=True, **shortened(values))
-    return alt.Y("value:N", sort=list(values.unique()), axis=axis)
-
-
-def lane_axis(names: pd.Series) -> alt.Y:
-    """Return an axis with a lane a name."""
-    axis = quiet_axis(title=None, grid=True, labelLimit=180, labelColor=INK, **shortened(names))
-    return alt.Y("lane:N", scale=lanes(names), axis=axis)
-
-
-def shortened(names: pd.Series) -> dict[str, Any]:
-    """Return what makes an axis or a legend cut long names within, where cut at their end some would look alike.
-
-    Of the places to cut at, that is taken which tells the most names apart.
-    """
-    long = [name for name in names.dropna().unique() if len(name) > LONG_NAME]
-    if len({name[:LONG_NAME] for name in long}) == len(long):
-        return {}  # Vega's own way, at the end, will do
-    head = max(range(LONG_NAME - 4, 3, -1), key=lambda head: len({cut_within(name, head) for name in long}))
-    cut = f"slice(datum.label, 0, {head}) + '…' + slice(datum.label, {head - LONG_NAME})"
-    return {"labelExpr": f"length(datum.label) > {LONG_NAME} ? {cut} : datum.label"}
-
-
-def cut_within(name: str, head: int) -> str:
-    """Return the first `head` letters of a long name, and of its last ones as many as there is room for."""
-    return f"{name[:head]}…{name[head - LONG_NAME :]}"
-
-
-def lanes(names: pd.Series) -> alt.Scale:
-    """Return a scale with a lane a name, the same in every chart, so that charts side by side line up."""
-    return alt.Scale(type="band", domain=list(names.unique()), paddingInner=0, paddingOuter=0)
-
-
-def lanes_height(names: pd.Series) -> int:
-    """Return the height of a chart with a lane a name."""
-    return LANE_HEIGHT * max(names.nunique(), 1)
-
-
-def lane_offset() -> alt.YOffset:
-    """Return where in its lane a mark lies."""
-    return alt.YOffset("place:Q", scale=alt.Scale(domain=[-0.7, 0.7]))
-
-
-def colors(names: pd.Series) -> alt.Scale:
-    """Return a scale with a colour of its own for each of the most frequent names, grey for all others."""
-    own = data.most_frequent(names, len(PALETTE))
-    others = [name for name in names.unique() if name not in own]
-    return alt.Scale(domain=[*own, *others], range=[*PALETTE[: len(own)], *[OTHERS] * len(others)])
-
-
-def legend(title: str, orient: Any = "right", names: pd.Series | None = None) -> alt.Legend:
-    """Return a legend of the colours; below a chart it is laid out in rows."""
-    style: dict[str, Any] = {"titleColor": PALE_INK, "titleFontWeight": "normal", "labelColor": INK}
-    if names is not None:
-        style |= shortened(names)
-    if orient == "bottom":
-        style |= {"columns": 4}
-    return alt.Legend(title=title, orient=orient, symbolLimit=len(PALETTE) + 1, labelLimit=200, **style)
-
-
-def event_tooltip(lane: str, color: str) -> list[alt.Tooltip]:
-    """Name what is told on hover; all of it text, because a time would be told in the viewer's own zone."""
-    own_color = [alt.Tooltip("color:N", title=color)] if color != "type" else []
-    return [
-        alt.Tooltip("type:N", title="what"),
-        alt.Tooltip("happened:N", title="with"),
-        *own_color,
-        alt.Tooltip("lane:N", title=lane),
-        alt.Tooltip("when:N", title="when"),
-        alt.Tooltip("position:Q", title="position"),
-    ]
-
-
-def state_tooltip(name: str) -> list[alt.Tooltip]:
-    """Name what is told of a state on hover."""
-    return [
-        alt.Tooltip("key:N", title="key"),
-        alt.Tooltip("text:N", title=name),
-        alt.Tooltip("type:N", title="after"),
-        alt.Tooltip("when:N", title="when"),
-        alt.Tooltip("position:Q", title="position"),
-    ]

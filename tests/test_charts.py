@@ -16,7 +16,7 @@ import pytest
 import vl_convert
 
 from eventsourcing_kit import charts
-from eventsourcing_kit.drawing import renderer
+from eventsourcing_kit.drawing import axes, renderer
 from eventsourcing_kit.errors import InputError
 
 START = pd.Timestamp("2026-01-05T09:00:00Z")
@@ -372,7 +372,7 @@ def test_marks_at_the_extremes_keep_a_distance_from_the_frame() -> None:
     y = charts.evolution(past).to_dict()["layer"][0]["encoding"]["y"]
     assert y["scale"]["domain"][0] == 0
     assert y["scale"]["domain"][1] > past["state"].max()
-    assert y["axis"]["gridColor"] == charts.GRID
+    assert y["axis"]["gridColor"] == axes.GRID
     past["state"] -= 50
     y = charts.evolution(past).to_dict()["layer"][0]["encoding"]["y"]
     assert y["scale"]["domain"][0] < past["state"].min()

@@ -1,8 +1,10 @@
-"""Frames made ready to draw, and a renderer for notebooks.
+"""What charts are drawn from and with, and a renderer for notebooks.
 
 Each module imports only from those above it.
 
     chart_data  frames made plain and small, ready to draw
     lag_data    what the lag chart is drawn from
+    axes        how charts look: colours, axes in UTC, lanes, legends, tooltips
+    panels      what charts are put together from
     renderer    charts that JupyterLab draws offline and that tests can compare
 """

@@ -1,0 +1,132 @@
+"""What charts are put together from: the scrubber's strip and panel, the lag's area and its marks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+
+from eventsourcing_kit.drawing import chart_data as data
+from eventsourcing_kit.drawing.axes import (
+    FUTURE,
+    INK,
+    PALE_INK,
+    PALETTE,
+    WRONG,
+    colors,
+    lane_axis,
+    lane_offset,
+    lanes,
+    lanes_height,
+    legend,
+    quiet_axis,
+    state_tooltip,
+    time_axis,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def lag_area(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
+    """Draw what is written and not projected yet."""
+    area = alt.Chart(rows).mark_area(interpolate="step-after", opacity=0.16, color=PALETTE[0])
+    drawn: alt.Chart = area.encode(x=x, y=y, y2="written:Q")
+    return drawn
+
+
+def stale_marks(seen: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Draw where readers were told something old: what they saw, how far it lay behind, and what it was."""
+    marks = alt.Chart(seen)
+    tooltip = [alt.Tooltip(name) for name in ("told:N", "table:N", "behind:Q", "when:N")]
+    place: dict[str, Any] = {
+        "align": alt.expr("datum.late ? 'right' : 'left'"),
+        "dx": alt.expr("datum.late ? -9 : 9"),
+        "dy": alt.expr("datum.low ? -13 : 14"),
+        "fontSize": 12,
+        "fontWeight": "bold",
+    }
+    halo = marks.mark_text(color="white", stroke="white", strokeWidth=4, **place)  # lines may pass below the text
+    return [
+        marks.mark_rule(color=WRONG, strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=y, y2="written:Q"),
+        marks.mark_point(color=WRONG, filled=True, size=80, opacity=1).encode(x=x, y=y, tooltip=tooltip),
+        halo.encode(x=x, y=y, text="told:N"),
+        marks.mark_text(color=WRONG, **place).encode(x=x, y=y, text="told:N"),
+    ]
+
+
+def moment_label(told: pd.DataFrame, width: int) -> alt.Chart:
+    """Draw the line of text that tells where the slider stands."""
+    text = alt.Chart(told).mark_text(align="left", x=0, fontSize=13, fontWeight="bold", color=INK)
+    return (
+        at_moment(text).encode(text="told:N").properties(width=width, height=18, view=alt.ViewBackground(stroke=None))
+    )
+
+
+def state_strip(states: pd.DataFrame, told: pd.DataFrame) -> alt.LayerChart:
+    """Draw the events in lanes by key, the future in grey, and a line where the slider stands."""
+    time = time_axis("time", told["time"])
+    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom", states["type"]))
+    marks = states.assign(lane=states["key"], color=states["type"])
+    marks = marks.assign(place=data.spread(marks))
+    dots = (
+        alt.Chart(marks)
+        .mark_circle(size=85, opacity=1, stroke="white", strokeWidth=1)
+        .encode(
+            x=time,
+            y=lane_axis(marks["lane"]),
+            yOffset=lane_offset(),
+            color=alt.condition("datum.position <= asof", past, alt.value(FUTURE)),
+            tooltip=state_tooltip("state after"),
+        )
+    )
+    rule = at_moment(alt.Chart(told).mark_rule(color=PALE_INK, strokeDash=[3, 3]))
+    return layered(rule.encode(x=time), dots).properties(height=lanes_height(states["key"]))
+
+
+def state_panel(states: pd.DataFrame, name: str) -> alt.LayerChart:
+    """Draw each key's state where the slider stands, in the lanes of the strip beside it."""
+    current = (
+        alt.Chart(states)
+        .transform_filter("datum.position <= asof")
+        .transform_aggregate(last="argmax(position)", groupby=["key"])
+        .transform_calculate(value="datum.last.value", text="datum.last.text")
+        .transform_filter("isValid(datum.value)")
+        .encode(y=alt.Y("key:N", scale=lanes(states["key"]), axis=None))
+    )
+    above = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", color=PALE_INK)
+    tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
+    is_number = data.is_number(states["value"])
+    panel = number_bars(current, states["value"], tooltip) if is_number else state_texts(current, tooltip)
+    return panel.properties(width=220, height=lanes_height(states["key"]), title=above)
+
+
+def number_bars(current: alt.Chart, values: pd.Series, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
+    """Draw numbers as bars, each with its number; the domain is fixed, so that nothing jumps."""
+    domain = alt.Scale(domain=data.reach(values), nice=False)
+    x = alt.X("value:Q", scale=domain, axis=quiet_axis(title=None, tickCount=4))
+    align, dx = alt.expr("datum.value < 0 ? 'right' : 'left'"), alt.expr("datum.value < 0 ? -5 : 5")
+    bars = current.mark_bar(color=PALETTE[0], size=14, cornerRadius=2)
+    labels = current.mark_text(color=INK, align=align, dx=dx)
+    return layered(bars.encode(x=x, tooltip=tooltip), labels.encode(x=x, text="text:N"))
+
+
+def state_texts(current: alt.Chart, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
+    """Draw states that are no numbers as text; on hover more of it is told than there is room for."""
+    texts = current.mark_text(align="left", x=0, dx=6, color=INK, limit=210)
+    return layered(texts.encode(text="text:N", tooltip=tooltip))
+
+
+def layered(*charts: alt.Chart) -> alt.LayerChart:
+    """Lay charts over each other."""
+    return alt.LayerChart(layer=list(charts))
+
+
+def at_moment(chart: alt.Chart) -> alt.Chart:
+    """Keep of the moments only the last at or before the slider's position: its time and what it tells."""
+    return (
+        chart.transform_filter("datum.position <= asof")
+        .transform_aggregate(last="argmax(position)")
+        .transform_calculate(time="toDate(datum.last.time)", told="datum.last.told")
+        .transform_filter("isValid(datum.last)")
+    )
