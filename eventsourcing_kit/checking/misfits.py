@@ -11,7 +11,7 @@ from eventsourcing_kit.events import stored_data
 
 if TYPE_CHECKING:
     from eventsourcing_kit.checking.report import Findings
-    from eventsourcing_kit.records.record import Commit, Shape
+    from eventsourcing_kit.records.record import Commit, StoredShape
 
 _CURE = "mend the class, not the log: the event is as it was written"
 
@@ -32,7 +32,7 @@ def check_payloads(commit: Commit, found: Findings) -> None:
             _note(shape, positions, error, found)
 
 
-def _note(shape: Shape, positions: list[int], error: SchemaError, found: Findings) -> None:
+def _note(shape: StoredShape, positions: list[int], error: SchemaError, found: Findings) -> None:
     """The first misfit of each event."""
     if not isinstance(error.__cause__, ValidationError):
         found.misfit(positions[0], str(error), _CURE)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.records.record import Commit, Shape
+    from eventsourcing_kit.records.record import Commit, StoredShape
 
 
 def schemas() -> pd.DataFrame:
@@ -105,7 +105,7 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
     )
 
 
-def _count(counts: _Counts, log: Log, commit: Commit, shape: Shape) -> None:
+def _count(counts: _Counts, log: Log, commit: Commit, shape: StoredShape) -> None:
     size, first = len(shape.rows), int(shape.rows[0])
     policy = log.policies.of(shape.type, shape.schema_version)
     if policy == "keep":
@@ -118,7 +118,7 @@ def _count(counts: _Counts, log: Log, commit: Commit, shape: Shape) -> None:
         _try(counts, commit, shape)
 
 
-def _try(counts: _Counts, commit: Commit, shape: Shape) -> None:
+def _try(counts: _Counts, commit: Commit, shape: StoredShape) -> None:
     """Have the class read the events, as a read would."""
     what = (shape.type, shape.schema_version, shape.fields)
     positions = (shape.rows + commit.first).tolist()

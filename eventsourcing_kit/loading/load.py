@@ -15,7 +15,7 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import dumping, json_values, schema
 from eventsourcing_kit.loading.cells import label, missing, plain_column, where
 from eventsourcing_kit.records.moment import FIRST_US, LAST_US, OUT_OF_RANGE, plain_us
-from eventsourcing_kit.records.rows import Look, Rows, coded
+from eventsourcing_kit.records.rows import Rows, Shape, coded
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,9 +28,9 @@ _CURE = "convert the column: pd.to_datetime(…, utc=True)"
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The frame's events of one look, and where they stand."""
+    """The frame's events of one shape, and where they stand."""
 
-    look: Look
+    shape: Shape
     at: Ints
 
 
@@ -52,21 +52,21 @@ class Loaded:
     def rows(self, start: int, stop: int) -> Rows:
         """The events from `start` up to but excluding `stop`."""
         stream_codes, streams = pd.factorize(self.stream_codes[start:stop])
-        look_codes, groups = pd.factorize(self.group_codes[start:stop])
+        shape_codes, groups = pd.factorize(self.group_codes[start:stop])
         return Rows(
             [self.streams[code] for code in streams.tolist()],
             stream_codes.tolist(),
             [_part(self.groups[code], start, stop) for code in groups.tolist()],
-            look_codes.tolist(),
+            shape_codes.tolist(),
             dict(enumerate(self.ids[start:stop])),
             dict(enumerate(self.occurred_us[start:stop])),
         )
 
 
-def _part(group: _Group, start: int, stop: int) -> Look:
+def _part(group: _Group, start: int, stop: int) -> Shape:
     low, high = np.searchsorted(group.at, (start, stop)).tolist()
-    look = group.look
-    return Look(look.type, look.schema_version, look.fields, [values[low:high] for values in look.columns])
+    shape = group.shape
+    return Shape(shape.type, shape.schema_version, shape.fields, [values[low:high] for values in shape.columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ def _ids(values: pd.Series[Any]) -> list[uuid.UUID]:
 
 
 def _groups(frame: pd.DataFrame, columns: Columns, types: list[str], type_codes: Ints) -> list[_Group]:
-    """The rows by their looks: type and the payload's cells that are there; a missing cell is left out."""
+    """The rows by their shapes: type and the payload's cells that are there; a missing cell is left out."""
     payload = {str(name): plain_column(frame[name]) for name in frame.columns if name not in columns.taken}
     codes = type_codes
     for _, present in payload.values():
@@ -234,13 +234,13 @@ def _groups(frame: pd.DataFrame, columns: Columns, types: list[str], type_codes:
     groups = []
     for at in parts:
         fields = tuple(name for name, (_, present) in payload.items() if present[at[0]])
-        look = Look(types[type_codes[at[0]]], 1, fields, [payload[name][0][at] for name in fields])
-        groups += _typed(_Group(look, at), frame.index)
-    return [_Group(_listed(group.look), group.at) for group in groups]
+        shape = Shape(types[type_codes[at[0]]], 1, fields, [payload[name][0][at] for name in fields])
+        groups += _typed(_Group(shape, at), frame.index)
+    return [_Group(_listed(group.shape), group.at) for group in groups]
 
 
-def _listed(look: Look) -> Look:
-    return Look(look.type, look.schema_version, look.fields, [_list(values) for values in look.columns])
+def _listed(shape: Shape) -> Shape:
+    return Shape(shape.type, shape.schema_version, shape.fields, [_list(values) for values in shape.columns])
 
 
 def _list(values: Any) -> list[Any]:
@@ -250,18 +250,18 @@ def _list(values: Any) -> list[Any]:
 
 def _typed(group: _Group, labels: pd.Index[Any]) -> list[_Group]:
     """The group, held to its type's class where one is registered."""
-    look = group.look
-    kind = schema.registered(look.type)
+    shape = group.shape
+    kind = schema.registered(shape.type)
     if kind is None:
         return [group]
-    rows = [dict(zip(look.fields, values, strict=True)) for values in zip(*look.columns, strict=True)]
+    rows = [dict(zip(shape.fields, values, strict=True)) for values in zip(*shape.columns, strict=True)]
     rows = _held_to(kind, rows or [{} for _ in group.at], [label(labels, i) for i in group.at.tolist()])
     shapes, codes = coded([tuple(row) for row in rows])
     found = []
     for code, fields in enumerate(shapes):
         inside = [i for i, own in enumerate(codes) if own == code]
         values = [[rows[i][name] for i in inside] for name in fields]
-        found.append(_Group(Look(look.type, kind.version, fields, values), group.at[inside]))
+        found.append(_Group(Shape(shape.type, kind.version, fields, values), group.at[inside]))
     return found
 
 

@@ -70,7 +70,7 @@ class Submission:
         """Whether its events' data and metadata take at most so many bytes."""
         if len(self.rows) > _FEW:
             return False
-        columns = [column for look in self.rows.looks for column in look.columns]
+        columns = [column for shape in self.rows.shapes for column in shape.columns]
         return len(to_json([columns, *self.rows.metadata.values()])) <= most_bytes
 
 

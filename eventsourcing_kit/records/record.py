@@ -93,9 +93,9 @@ def encode(place: Place, rows: Rows) -> bytes:
     body["streams"] = [[stream, place.versions.get(stream, 0) + 1] for stream in rows.streams]
     if len(rows.streams) > 1:
         body["stream"] = rows.stream_codes
-    body["shapes"] = [[look.type, look.schema_version, look.fields, look.columns] for look in rows.looks]
-    if len(rows.looks) > 1:
-        body["shape"] = rows.look_codes
+    body["shapes"] = [[shape.type, shape.schema_version, shape.fields, shape.columns] for shape in rows.shapes]
+    if len(rows.shapes) > 1:
+        body["shape"] = rows.shape_codes
     body.update(_extras(rows))
     text = to_json(body)
     if len(text) > _BODY_BYTES:
@@ -121,7 +121,7 @@ def _extras(rows: Rows) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class StoredShape:
     """Events of one commit that look alike: one list of values a field, and where in the commit they stand."""
 
     type: str
@@ -166,7 +166,7 @@ class Commit:
 
     @property
     def is_uniform(self) -> bool:
-        """Whether all events share their stream, their looks and their time."""
+        """Whether all events share their stream, their shapes and their time."""
         return "time" in self.body and "stream" not in self.body and "shape" not in self.body
 
     @property
@@ -226,16 +226,16 @@ class Commit:
         return {stream: version + n - 1 for (stream, version), n in zip(self.body["streams"], sizes, strict=True)}
 
     @cached_property
-    def shapes(self) -> list[Shape]:
-        """The events by their looks."""
+    def shapes(self) -> list[StoredShape]:
+        """The events by their shapes."""
         if "shape" not in self.body:
             name, version, fields, columns = self.body["shapes"][0]
-            return [Shape(name, version, fields, columns, np.arange(self.count, dtype=np.int64))]
+            return [StoredShape(name, version, fields, columns, np.arange(self.count, dtype=np.int64))]
         codes = self.shape_codes
         order = np.argsort(codes, kind="stable")
         rows = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self.body["shapes"])))[:-1])
         return [
-            Shape(type_, version, fields, columns, at)
+            StoredShape(type_, version, fields, columns, at)
             for (type_, version, fields, columns), at in zip(self.body["shapes"], rows, strict=True)
         ]
 

@@ -27,7 +27,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Shape:
     """Events that look alike: their type, schema version and exact fields, and one list of values a field."""
 
     type: str
@@ -38,15 +38,15 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The events of one commit as columns. `stream_codes` and `look_codes` say which stream and look each event has.
+    """The events of one commit as columns. `stream_codes` and `shape_codes` say which stream and shape each event has.
 
-    Of the events of one look, the first has the first values of its columns, and so on.
+    Of the events of one shape, the first has the first values of its columns, and so on.
     """
 
     streams: list[str]
     stream_codes: list[int]
-    looks: list[Look]
-    look_codes: list[int]
+    shapes: list[Shape]
+    shape_codes: list[int]
     ids: dict[int, uuid.UUID] = field(default_factory=dict)
     occurred_us: dict[int, int] = field(default_factory=dict)
     metadata: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -60,30 +60,30 @@ class Rows:
 
     def drafts(self) -> list[Draft]:
         """The same events one by one."""
-        values = [iter(zip(*look.columns, strict=True)) for look in self.looks]
+        values = [iter(zip(*shape.columns, strict=True)) for shape in self.shapes]
         found = []
-        for row, (stream, code) in enumerate(zip(self.stream_codes, self.look_codes, strict=True)):
-            look = self.looks[code]
-            data = dict(zip(look.fields, next(values[code], ()), strict=True))
+        for row, (stream, code) in enumerate(zip(self.stream_codes, self.shape_codes, strict=True)):
+            shape = self.shapes[code]
+            data = dict(zip(shape.fields, next(values[code], ()), strict=True))
             extras = self.ids.get(row), self.occurred_us.get(row), self.metadata.get(row)
-            found.append(Draft(self.streams[stream], look.type, look.schema_version, data, *extras))
+            found.append(Draft(self.streams[stream], shape.type, shape.schema_version, data, *extras))
         return found
 
     @classmethod
     def of(cls, drafts: Sequence[Draft]) -> Rows:
         """Drafts as columns, in their order."""
         streams, stream_codes = coded([draft.stream for draft in drafts])
-        keys, look_codes = coded([(draft.type, draft.schema_version, *draft.data) for draft in drafts])
+        keys, shape_codes = coded([(draft.type, draft.schema_version, *draft.data) for draft in drafts])
         values: list[list[Any]] = [[] for _ in keys]
-        for code, draft in zip(look_codes, drafts, strict=True):
+        for code, draft in zip(shape_codes, drafts, strict=True):
             values[code].append(draft.data.values())
-        looks = [
-            Look(key[0], key[1], key[2:], list(zip(*own, strict=True))) for key, own in zip(keys, values, strict=True)
+        shapes = [
+            Shape(key[0], key[1], key[2:], list(zip(*own, strict=True))) for key, own in zip(keys, values, strict=True)
         ]
         ids = {i: draft.id for i, draft in enumerate(drafts) if draft.id is not None}
         occurred = {i: draft.occurred_us for i, draft in enumerate(drafts) if draft.occurred_us is not None}
         metadata = {i: draft.metadata for i, draft in enumerate(drafts) if draft.metadata}
-        return cls(streams, stream_codes, looks, look_codes, ids, occurred, metadata)
+        return cls(streams, stream_codes, shapes, shape_codes, ids, occurred, metadata)
 
 
 def coded(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
