@@ -56,7 +56,7 @@ class ReportingDatabase:
     half an append. The file belongs to one store, and to one process at a time. A context manager; `close()` is safe
     to call twice.
 
-    Needs DuckDB: `pip install "eventsourcing_kit[reporting]"`.
+    Needs DuckDB, which the extra `reporting` brings: `pip install duckdb pytz`.
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()

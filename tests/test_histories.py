@@ -251,6 +251,15 @@ def test_blame_names_the_event_that_set_each_field(people: ek.EventStore) -> Non
             history.blame(gone_or_unknown)
 
 
+def test_a_key_of_another_kind_is_told_what_keys_are_here(store: ek.EventStore) -> None:
+    """Streams are text, also where their names are digits."""
+    store.append("1", ek.NewEvent(type="T"))
+    counted = ek.Projection("counted", initial=lambda: 0)
+    counted.on("T")(lambda state, event: state + 1)
+    with pytest.raises(ek.InputError, match=r"no key 1 as of position 1; it has '1'; keys are text here: '1'"):
+        store.history(counted).blame(1)
+
+
 def test_first_finds_the_event_after_which_it_first_held(store: ek.EventStore) -> None:
     """As a RecordedEvent, which is a moment; None where it never did."""
     store.append("a", [event("In", n=5), event("Out", n=6), event("Out", n=1)])

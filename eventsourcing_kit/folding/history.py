@@ -213,7 +213,10 @@ class History:
         end = self.as_of if as_of is None else self._position(as_of)
         states = self._at(end)
         if key not in states:
-            raise InputError(f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {_few(states)}")
+            meant = f"; keys are text here: {str(key)!r}" if str(key) in states else ""
+            raise InputError(
+                f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {_few(states)}{meant}"
+            )
         rows = [(name, value, self._setter(key, name, end)) for name, value in fields_of(states[key]).items()]
         return self._answers(rows, ("field", "value"))
 

@@ -28,8 +28,7 @@ def library() -> ModuleType:
         import duckdb
     except ImportError as error:
         raise InputError(
-            "a reporting database needs DuckDB, which is not installed: "
-            'pip install "eventsourcing_kit[reporting]", and restart the kernel'
+            "a reporting database needs DuckDB, which is not installed: pip install duckdb pytz, and restart the kernel"
         ) from error
     return duckdb
 
