@@ -11,8 +11,9 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import eventsourcing_kit as ek
+from eventsourcing_kit.log import interrupts
 from eventsourcing_kit.storage import device, journal, journal_entries, keys, wal
 from tests.power import ROOT
 
@@ -194,6 +196,106 @@ def test_ctrl_c_in_the_middle_takes_effect_when_the_append_is_stored(
     store.append("a", noted(2))
     assert numbers(store) == [0, 1, 2]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def raising_while_it_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The signal comes as the next entry is written."""
+    plain = device.write_at
+
+    def write_at(file: int, content: bytes, at: int) -> None:
+        if len(content) > 1:
+            monkeypatch.setattr(device, "write_at", plain)
+            signal.raise_signal(number)
+        plain(file, content, at)
+
+    monkeypatch.setattr(device, "write_at", write_at)
+
+
+@pytest.fixture
+def handler() -> Iterator[Callable[[int, Any], None]]:
+    """Sets a signal's handler for a test."""
+    before: dict[int, Any] = {}
+    yield lambda number, function: before.setdefault(number, signal.signal(number, function))
+    for number, function in before.items():
+        signal.signal(number, function)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+def test_a_handler_that_raises_does_so_when_the_append_is_stored(
+    clocked: tuple[ek.EventStore, list[str]], monkeypatch: pytest.MonkeyPatch, handler: Callable[[int, Any], None]
+) -> None:
+    """As a server's that ends it; the exception is its own, and the store goes on."""
+    store, _ = clocked
+    handler(signal.SIGTERM, lambda *_: sys.exit(3))
+    raising_while_it_writes(monkeypatch, signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        store.append("a", noted(1))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    store.append("a", noted(2))
+    assert numbers(store) == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+def test_a_handler_may_use_the_store(
+    clocked: tuple[ek.EventStore, list[str]], monkeypatch: pytest.MonkeyPatch, handler: Callable[[int, Any], None]
+) -> None:
+    """It does not wait for the append that it interrupted."""
+    store, _ = clocked
+    handler(signal.SIGALRM, lambda *_: store.append("a", noted(2)))
+    raising_while_it_writes(monkeypatch, signal.SIGALRM)
+    store.append("a", noted(1))
+    assert numbers(store) == [0, 1, 2]
+
+
+def test_of_several_signals_each_takes_effect(handler: Callable[[int, Any], None]) -> None:
+    """Also where the handler of one raises."""
+    seen: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        seen.append(number)
+        raise ValueError(number)
+
+    def work() -> None:
+        with interrupts.put_off():
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+                signal.raise_signal(number)
+            assert seen == []
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler(number, note)
+    with pytest.raises(ValueError, match=str(int(signal.SIGINT))):
+        work()
+    assert seen == [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal ends no process there")
+@pytest.mark.parametrize("handler", ["signal.SIG_DFL", "None"])
+def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path, handler: str) -> None:
+    """As where Ctrl-C is to end the process, or where Python is a part of a program with a handler of its own."""
+    code = f"""
+        import signal, sys
+        import eventsourcing_kit as ek
+        from eventsourcing_kit.storage import device
+        store = ek.EventStore(sys.argv[1])
+        store.append("a", ek.NewEvent(type="Noted", data={{"n": 0}}))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if {handler} is None:  # as Python tells it of a handler that it does not know
+            signal.getsignal = lambda number: None
+            plain_signal = signal.signal
+            signal.signal = lambda number, handler: (plain_signal(number, handler), None)[1]
+        plain = device.write_at
+        def write_at(*given):
+            plain(*given)
+            if len(given[1]) > 1:
+                signal.raise_signal(signal.SIGINT)
+        device.write_at = write_at
+        store.append("a", ek.NewEvent(type="Noted", data={{"n": 1}}))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(folder)]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, timeout=60)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")  # after the entry was written
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert numbers(reader) == [0, 1]
 
 
 # -- damage
