@@ -118,7 +118,7 @@ class Journal:
         device.when_there_is_room(lambda: device.write_at(self._file, entry, self._at))
         if self._durable:
             device.sync(self._file, names=False)
-            self.check_owned()  # an owner who is stopped for long can lose the lock
+        self.check_owned()  # an owner who is stopped for long can lose the lock
         self.number += 1
         self._at += len(entry)
         return True
