@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import eventsourcing_kit as ek
+from eventsourcing_kit import store as stores
 from eventsourcing_kit.log import interrupts
 from eventsourcing_kit.storage import device, journal, journal_entries, keys, wal
 from tests.power import ROOT
@@ -405,6 +406,100 @@ def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
     assert not [name for name in synced if name.endswith(".sst")]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long for an owner that is stopped."""
+    monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
+
+
+def taken_over(folder: Path) -> journal.Journal:
+    """A journal whose owner has its lock and keeps it, as if it were stopped."""
+    folder.mkdir(exist_ok=True)
+    own = journal.take_over(folder, durable=True)
+    own.pending(0)
+    return own
+
+
+def found(folder: Path) -> list[bytes]:
+    """The keys that whoever opens the folder next finds in its journal."""
+    return [key for entry in journal.take_over(folder, durable=True).pending(0) for key, _ in entry.rows]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_of_two_who_pass_a_lock_over_the_slower_one_loses_nothing_of_the_faster(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw the same file; the faster one has appended by the time at which the slower one puts its own there."""
+    taken_over(folder)
+    plain, faster = journal._read, threading.Thread(target=lambda: taken_over(folder).append([(b"k", b"v")]))
+
+    def read(file: int) -> bytes:
+        content = plain(file)
+        monkeypatch.setattr(journal, "_read", plain)
+        faster.start()
+        faster.join(0.5)
+        return content
+
+    monkeypatch.setattr(journal, "_read", read)
+    journal.take_over(folder, durable=True)
+    faster.join()
+    assert found(folder) == [b"k"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_dies_before_all_is_copied_takes_nothing_along(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner whose lock was passed over, because its device is slow, goes on until the name is another file's."""
+    older, plain = taken_over(folder), journal._read
+
+    def read(file: int) -> bytes:
+        content = plain(file)
+        monkeypatch.setattr(journal, "_read", interrupted)
+        assert older.append([(b"k", b"v")])
+        return content
+
+    def interrupted(file: int) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal, "_read", read)
+    with pytest.raises(KeyboardInterrupt):
+        journal.take_over(folder, durable=True)
+    monkeypatch.setattr(journal, "_read", plain)
+    assert not older.is_owned
+    assert found(folder) == [b"k"]
+    assert [path.name for path in folder.iterdir()] == ["journal"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_is_slow_to_close_leaves_the_journal_of_who_took_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in it may have been acknowledged."""
+    older, plain = ek.EventStore(folder), journal.Journal.remove
+    newer: list[ek.EventStore] = []
+
+    def remove(self: journal.Journal) -> None:
+        monkeypatch.setattr(journal.Journal, "remove", plain)
+        ek.store._writers.pop(older._location.identity)
+        newer.append(ek.EventStore(folder))
+        newer[0].append("a", noted(0))
+        plain(self)
+
+    monkeypatch.setattr(journal.Journal, "remove", remove)
+    older.close()
+    newer[0].append("a", noted(1))
+    assert numbers(newer[0]) == [0, 1]
+
+
+def test_who_opens_waits_for_another_who_does_but_not_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a one may be stopped too."""
+    monkeypatch.setattr(journal, "_NAMING_SECONDS", 0.05)
+    folder.mkdir()
+    with journal._naming(folder), pytest.raises(ek.StorageError, match=r"opening or closing.*let it go on"):
+        ek.EventStore(folder)
+    with ek.EventStore(folder):
+        pass
+
+
 @pytest.mark.usefixtures("without_journal")
 def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
     """As on a system that has none."""
@@ -487,5 +582,5 @@ TestWriterAndReader.settings = settings(max_examples=12, stateful_step_count=12)
 @pytest.fixture(autouse=True)
 def nothing_left_open() -> Iterator[None]:
     yield
-    for store in list(ek.store._open):
+    for store in list(stores._open):
         store.close()
