@@ -388,6 +388,26 @@ def test_any_bytes_are_a_journal_or_none(content: bytes, done: int) -> None:
 # -- owners
 
 
+def test_the_journal_is_not_written_through(folder: Path) -> None:
+    """Also where its folder is, since an earlier opening: an append is to take one trip to the device."""
+    folder.mkdir()
+    if not device.set_sync_flag(folder, on=True):
+        pytest.skip("this filesystem knows no flag for writing through")
+    (folder / "other").touch()
+    taken_over(folder)
+    assert is_written_through(folder / "other")
+    assert not is_written_through(journal.path(folder))
+
+
+def is_written_through(path: Path) -> bool:
+    import fcntl
+
+    buffer = bytearray(8)
+    with open(path, "rb") as file:
+        fcntl.ioctl(file, device._GET_FLAGS, buffer)
+    return bool(buffer[0] & device._SYNC_FLAG)
+
+
 def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,6 +213,7 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
     file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         device.lock(file)
+        device.set_sync_flag(new, on=False)  # which it has from its folder: each write would be a trip of its own
         device.write_at(file, content, 0)
         if syncs:
             device.sync(file)
