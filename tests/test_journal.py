@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -297,6 +298,55 @@ def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path,
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")  # after the entry was written
     with ek.EventStore(folder, read_only=True) as reader:
         assert numbers(reader) == [0, 1]
+
+
+# -- failures
+
+
+def test_what_was_acknowledged_before_slatedb_failed_is_there_after_the_closing(
+    folder: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SlateDB was to take it over, and did not; a later write that works does not make up for it."""
+    store = ek.EventStore(folder)
+    store.append("a", noted(0))
+    table = store._log.table
+
+    def failing(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise ek.StorageError("the storage failed")
+
+    monkeypatch.setattr(table, "write", failing)
+    with pytest.raises(ek.OutcomeUnknownError):
+        store.append("a", noted(1, long_text(1)))
+    store.close()
+    with ek.EventStore(folder) as again:
+        assert numbers(again) == [0]
+
+
+def test_an_entry_that_a_reader_has_seen_stays_where_its_sync_failed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a reader sees only grows, also where nobody was told that it is stored."""
+    store = ek.EventStore(folder)
+    store.append("a", noted(0))
+    plain = device.sync
+
+    def failing(file: int, *, names: bool = True) -> None:
+        if not names:
+            raise OSError(errno.EIO, "Input/output error")
+        plain(file, names=names)
+
+    monkeypatch.setattr(device, "sync", failing)
+    with pytest.raises(ek.OutcomeUnknownError):
+        store.append("a", noted(1))
+    monkeypatch.undo()
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert numbers(reader) == [0, 1]
+        store.close()
+        assert numbers(reader) == [0, 1]
+        with ek.EventStore(folder) as again:
+            assert again.append("a", noted(2)).position == 3
+        assert numbers(reader) == [0, 1, 2]
 
 
 # -- damage
