@@ -25,6 +25,7 @@ import eventsourcing_kit as ek
 from eventsourcing_kit import store as stores
 from eventsourcing_kit.log import interrupts
 from eventsourcing_kit.storage import device, journal, journal_entries, keys, wal
+from eventsourcing_kit.storage.slate.table import Table
 from tests.power import ROOT
 
 SMALL = 1 << 12  # a journal that is full after a few commits
@@ -568,6 +569,43 @@ def test_who_opens_waits_for_another_who_does_but_not_for_ever(folder: Path, mon
         ek.EventStore(folder)
     with ek.EventStore(folder):
         pass
+
+
+def test_who_reads_while_the_store_is_closed_is_not_told_that_it_was_taken_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the log's end would not be noted."""
+    store = ek.EventStore(folder)
+    store.append("a", noted(0))
+    seen = []
+    for name in ("remove", "leave"):
+        plain = getattr(journal.Journal, name)
+        monkeypatch.setattr(journal.Journal, name, lambda own, plain=plain: (plain(own), seen.append(store.position)))
+    store.close()
+    assert seen == [1, 1]
+    assert not store._log.superseded
+    assert store._log.marked_end() is not None
+
+
+def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in the journal may be in the tables by now, and only in those that are opened then."""
+    store = ek.EventStore(folder)
+    store.append("a", [noted(0), noted(1)])
+    code = "import sys, eventsourcing_kit as ek; ek.EventStore(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", code, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    seen, plain = [], Table.__setattr__
+
+    def set_and_read(table: Table, name: str, value: object) -> None:
+        plain(table, name, value)
+        if table is store._log.table and name in ("recent", "_db"):
+            seen.append([commit.last for commit in store._log.commits(0, 2)])
+
+    monkeypatch.setattr(Table, "__setattr__", set_and_read)
+    with pytest.raises(ek.SupersededError):
+        store.append("a", noted(2))
+    assert seen == [[2], [2]]
 
 
 @pytest.mark.usefixtures("without_journal")

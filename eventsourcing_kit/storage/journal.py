@@ -57,7 +57,7 @@ class Journal:
         self._content: bytes | None = content
         self._key = key_of(content) or b""
         self._at = START.size
-        self._allocated = False
+        self._allocated = self._is_left = False
         self.number = 0
 
     def pending(self, done: int) -> list[Entry]:
@@ -112,6 +112,11 @@ class Journal:
         """Whether no other process has become the owner."""
         return _is_at(self._path, self._file)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has become the owner of what this one has not left."""
+        return not self.is_owned and not self._is_left  # asked last: it may be left at this moment
+
     def append(self, rows: Sequence[Row]) -> bool:
         """Store an entry; False where there is no room for it. Call it while `held`."""
         entry = encode(self._key, self.number + 1, rows)
@@ -147,13 +152,15 @@ class Journal:
         """SlateDB has it all. Call it while `held`."""
         with _naming(self.folder):
             self.check_owned()  # what came before took its time, and the lock may be lost
+            self._is_left = True
             self._path.unlink()
 
     def leave(self) -> None:
         """Have no more to do with it."""
-        if self._file >= 0:
-            _let_go(self._file)
-            self._file = -1
+        self._is_left = True
+        file, self._file = self._file, -1
+        if file >= 0:
+            _let_go(file)
 
 
 def take_over(folder: Path, *, durable: bool) -> Journal:

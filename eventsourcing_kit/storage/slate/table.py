@@ -112,7 +112,8 @@ class Table:
                 shut(db, self.location, read_only=True, seconds=self.patience)
                 raise
             if entries is not None:
-                self._journal, self.recent, self._db = following, _rows_of(entries), db
+                # The tables first: who reads meanwhile then finds a row in both, and never in neither.
+                self._db, self.recent, self._journal = db, _rows_of(entries), following
                 return
             shut(db, self.location, read_only=True, seconds=self.patience)
             looked = None if following is None else (done, following.first)
