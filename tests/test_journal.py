@@ -608,6 +608,31 @@ def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
     assert seen == [[2], [2]]
 
 
+@pytest.mark.usefixtures("small")
+def test_an_older_writer_that_moves_on_late_forgets_nothing_of_the_newer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that reads beside has made it a reader in the meantime."""
+    older = ek.EventStore(folder)
+    older.append("a", noted(0))
+    assert older._writer is not None
+    keeping, newer = older._writer._keeping, []
+    plain = keeping.again
+
+    def again() -> None:
+        plain()
+        monkeypatch.setattr(keeping, "again", plain)
+        monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
+        ek.store._writers.pop(older._location.identity)
+        newer.append(ek.EventStore(folder))
+        newer[0].append("a", noted(2))
+        assert older.position == 3
+
+    monkeypatch.setattr(keeping, "again", again)
+    assert older.append("a", noted(1, long_text(1))).position == 2
+    assert numbers(older) == numbers(newer[0]) == [0, 1, 2]
+
+
 @pytest.mark.usefixtures("without_journal")
 def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
     """As on a system that has none."""

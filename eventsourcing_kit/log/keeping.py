@@ -95,9 +95,10 @@ class Journalled:
 
     def __init__(self, table: Table, journal: Journal, *, sync: Sync | None) -> None:
         self._table, self._journal, self._sync = table, journal, sync
-        self._owes_sync = bool(table.recent.rows())  # whoever appended these may have been promised more than we are
+        self._recent = table.recent  # which is a reader's when another writer takes over
+        self._owes_sync = bool(self._recent.rows())  # whoever appended these may have been promised more than we are
         self._ready = Batch()  # what SlateDB takes next …
-        self._unready: deque[Rows] = deque([table.recent.rows()])  # … and what is not in it yet
+        self._unready: deque[Rows] = deque([self._recent.rows()])  # … and what is not in it yet
         self._making_ready = threading.Lock()
         self._beside = Worker("eventsourcing-kit-journal")
         self._is_sound = True
@@ -114,7 +115,7 @@ class Journalled:
         self._is_sound = False  # until it is through
         with self._journal.held():
             if self._journal.append(rows):
-                self._table.recent.add(rows)
+                self._recent.add(rows)
                 self._unready.append(rows)
                 if len(self._unready) == _MANY:
                     self._beside.begin(self._make_ready)
@@ -137,7 +138,7 @@ class Journalled:
         self._table.write(batch, flush=True)
         self.again()
         self._journal.begin_again(number)
-        self._table.recent.clear()
+        self._recent.clear()
 
     def _make_ready(self) -> None:
         with self._making_ready:
@@ -169,6 +170,6 @@ class Journalled:
 
     def _end_journal(self) -> None:
         with contextlib.suppress(SupersededError), self._journal.held():
-            if self._table.recent.rows():
+            if self._recent.rows():
                 self._move_on(self._journal.number)
             self._journal.remove()
