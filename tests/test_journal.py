@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -606,6 +607,28 @@ def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
     with pytest.raises(ek.SupersededError):
         store.append("a", noted(2))
     assert seen == [[2], [2]]
+
+
+@pytest.mark.skipif(not device.HAS_LOCKS, reason="this system has no locks for files")
+def test_ctrl_c_while_a_store_is_opened_leaves_no_lock_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes: even as a lock is let go."""
+    plain = device.unlock
+
+    def unlock(file: int) -> None:
+        monkeypatch.setattr(device, "unlock", plain)
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+        plain(file)
+
+    monkeypatch.setattr(device, "unlock", unlock)
+    monkeypatch.setattr(journal, "_NAMING_SECONDS", 0.05)
+    with pytest.raises(KeyboardInterrupt):
+        ek.EventStore(folder)
+    time.sleep(0.2)
+    since = time.monotonic()
+    with ek.EventStore(folder) as store:
+        assert time.monotonic() - since < 1
+        store.append("a", noted(0))
 
 
 @pytest.mark.usefixtures("small")
