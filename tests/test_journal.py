@@ -667,6 +667,22 @@ def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
             assert numbers(reader) == [0, 1, 2]
 
 
+def test_without_locks_a_journal_of_another_system_is_not_passed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Appends would take the positions of events that were acknowledged."""
+    killed(folder, 3)
+    with monkeypatch.context() as there:
+        there.setattr(device, "HAS_LOCKS", False)
+        with pytest.raises(ek.StorageError, match=r"journal in .* another system.*ek\.rescue"):
+            ek.EventStore(folder)
+        with ek.EventStore(folder, read_only=True) as reader:
+            assert numbers(reader) == [0, 1, 2]
+        assert numbers(ek.rescue(folder)) == [0, 1, 2]
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == [0, 1, 2]
+
+
 class WriterAndReader(RuleBasedStateMachine):
     """A reader beside a writer sees at once what was acknowledged, through laps, reopenings and takeovers."""
 

@@ -174,6 +174,16 @@ def take_over(folder: Path, *, durable: bool) -> Journal:
         ) from error
 
 
+def refuse(folder: Path) -> None:
+    """Where files have no locks there is no owner; raise where another system has left a journal."""
+    if path(folder).exists():
+        raise StorageError(
+            f"{NAME} in {str(folder)!r} holds what a process on another system stored and could not bring to its "
+            "place, and here it cannot be taken over: open and close the store there once, or save its events with "
+            f"ek.rescue({str(folder)!r}, into='a new folder')"
+        )
+
+
 def _taken_over(folder: Path, durable: bool) -> Journal:
     while True:
         old = os.open(path(folder), os.O_RDWR | os.O_CREAT, 0o666)
