@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 import eventsourcing_kit as ek
 from eventsourcing_kit import store as stores
 from eventsourcing_kit.log import interrupts
-from eventsourcing_kit.storage import device, journal, journal_entries, keys, wal
+from eventsourcing_kit.storage import damage, device, journal, journal_entries, keys, wal
 from eventsourcing_kit.storage.slate.table import Table
 from tests.power import ROOT
 
@@ -629,6 +629,18 @@ def test_ctrl_c_while_a_store_is_opened_leaves_no_lock_behind(folder: Path, monk
     with ek.EventStore(folder) as store:
         assert time.monotonic() - since < 1
         store.append("a", noted(0))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_is_slow_to_open_does_not_fence_who_has_taken_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SlateDB knows only who came last; the journal knows whose the store is."""
+    with ek.EventStore(folder):
+        pass
+    plain, before = damage.check, wal.sizes(folder)
+    monkeypatch.setattr(damage, "check", lambda folder: (taken_over(folder), plain(folder))[1])
+    with pytest.raises(ek.SupersededError):
+        ek.EventStore(folder)
+    assert wal.sizes(folder) == before
 
 
 @pytest.mark.usefixtures("small")

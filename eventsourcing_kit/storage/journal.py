@@ -234,8 +234,9 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
         device.write_at(file, content, 0)
         if syncs:
             device.sync(file)
-        with contextlib.suppress(OSError):  # a filesystem without links
-            os.link(path(folder), older)
+        if found:
+            with contextlib.suppress(OSError):  # a filesystem without links
+                os.link(path(folder), older)
         new.replace(path(folder))
         late = _read(old)
         if late != found:  # an owner whose lock was passed over acknowledged it before the name was another file's

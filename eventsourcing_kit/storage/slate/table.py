@@ -87,6 +87,8 @@ class Table:
         if read_only and with_wal:
             self._open_view()
             return
+        if own is not None:
+            own.check_owned()  # who was stopped on the way here would fence who has taken over
         self._db = open_db(Opening(location, read_only, collects, with_wal), self.patience, why)
         if own is not None:
             self._take_in(own)
