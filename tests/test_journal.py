@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -11,8 +12,10 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,7 +23,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.storage import device, journal, journal_entries, keys, wal
+from eventsourcing_kit import store as stores
+from eventsourcing_kit.log import interrupts
+from eventsourcing_kit.storage import damage, device, journal, journal_entries, keys, wal
+from eventsourcing_kit.storage.slate.table import Table
 from tests.power import ROOT
 
 SMALL = 1 << 12  # a journal that is full after a few commits
@@ -196,6 +202,155 @@ def test_ctrl_c_in_the_middle_takes_effect_when_the_append_is_stored(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def raising_while_it_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The signal comes as the next entry is written."""
+    plain = device.write_at
+
+    def write_at(file: int, content: bytes, at: int) -> None:
+        if len(content) > 1:
+            monkeypatch.setattr(device, "write_at", plain)
+            signal.raise_signal(number)
+        plain(file, content, at)
+
+    monkeypatch.setattr(device, "write_at", write_at)
+
+
+@pytest.fixture
+def handler() -> Iterator[Callable[[int, Any], None]]:
+    """Sets a signal's handler for a test."""
+    before: dict[int, Any] = {}
+    yield lambda number, function: before.setdefault(number, signal.signal(number, function))
+    for number, function in before.items():
+        signal.signal(number, function)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+def test_a_handler_that_raises_does_so_when_the_append_is_stored(
+    clocked: tuple[ek.EventStore, list[str]], monkeypatch: pytest.MonkeyPatch, handler: Callable[[int, Any], None]
+) -> None:
+    """As a server's that ends it; the exception is its own, and the store goes on."""
+    store, _ = clocked
+    handler(signal.SIGTERM, lambda *_: sys.exit(3))
+    raising_while_it_writes(monkeypatch, signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        store.append("a", noted(1))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    store.append("a", noted(2))
+    assert numbers(store) == [0, 1, 2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no such signal")
+def test_a_handler_may_use_the_store(
+    clocked: tuple[ek.EventStore, list[str]], monkeypatch: pytest.MonkeyPatch, handler: Callable[[int, Any], None]
+) -> None:
+    """It does not wait for the append that it interrupted."""
+    store, _ = clocked
+    handler(signal.SIGALRM, lambda *_: store.append("a", noted(2)))
+    raising_while_it_writes(monkeypatch, signal.SIGALRM)
+    store.append("a", noted(1))
+    assert numbers(store) == [0, 1, 2]
+
+
+def test_of_several_signals_each_takes_effect(handler: Callable[[int, Any], None]) -> None:
+    """Also where the handler of one raises."""
+    seen: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        seen.append(number)
+        raise ValueError(number)
+
+    def work() -> None:
+        with interrupts.put_off():
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+                signal.raise_signal(number)
+            assert seen == []
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler(number, note)
+    with pytest.raises(ValueError, match=str(int(signal.SIGINT))):
+        work()
+    assert seen == [signal.SIGTERM, signal.SIGINT]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal ends no process there")
+@pytest.mark.parametrize("handler", ["signal.SIG_DFL", "None"])
+def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path, handler: str) -> None:
+    """As where Ctrl-C is to end the process, or where Python is a part of a program with a handler of its own."""
+    code = f"""
+        import signal, sys
+        import eventsourcing_kit as ek
+        from eventsourcing_kit.storage import device
+        store = ek.EventStore(sys.argv[1])
+        store.append("a", ek.NewEvent(type="Noted", data={{"n": 0}}))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if {handler} is None:  # as Python tells it of a handler that it does not know
+            signal.getsignal = lambda number: None
+            plain_signal = signal.signal
+            signal.signal = lambda number, handler: (plain_signal(number, handler), None)[1]
+        plain = device.write_at
+        def write_at(*given):
+            plain(*given)
+            if len(given[1]) > 1:
+                signal.raise_signal(signal.SIGINT)
+        device.write_at = write_at
+        store.append("a", ek.NewEvent(type="Noted", data={{"n": 1}}))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(folder)]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, timeout=60)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")  # after the entry was written
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert numbers(reader) == [0, 1]
+
+
+# -- failures
+
+
+def test_what_was_acknowledged_before_slatedb_failed_is_there_after_the_closing(
+    folder: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SlateDB was to take it over, and did not; a later write that works does not make up for it."""
+    store = ek.EventStore(folder)
+    store.append("a", noted(0))
+    table = store._log.table
+
+    def failing(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise ek.StorageError("the storage failed")
+
+    monkeypatch.setattr(table, "write", failing)
+    with pytest.raises(ek.OutcomeUnknownError):
+        store.append("a", noted(1, long_text(1)))
+    store.close()
+    with ek.EventStore(folder) as again:
+        assert numbers(again) == [0]
+
+
+def test_an_entry_that_a_reader_has_seen_stays_where_its_sync_failed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a reader sees only grows, also where nobody was told that it is stored."""
+    store = ek.EventStore(folder)
+    store.append("a", noted(0))
+    plain = device.sync
+
+    def failing(file: int, *, names: bool = True) -> None:
+        if not names:
+            raise OSError(errno.EIO, "Input/output error")
+        plain(file, names=names)
+
+    monkeypatch.setattr(device, "sync", failing)
+    with pytest.raises(ek.OutcomeUnknownError):
+        store.append("a", noted(1))
+    monkeypatch.undo()
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert numbers(reader) == [0, 1]
+        store.close()
+        assert numbers(reader) == [0, 1]
+        with ek.EventStore(folder) as again:
+            assert again.append("a", noted(2)).position == 3
+        assert numbers(reader) == [0, 1, 2]
+
+
 # -- damage
 
 
@@ -285,6 +440,26 @@ def test_any_bytes_are_a_journal_or_none(content: bytes, done: int) -> None:
 # -- owners
 
 
+def test_the_journal_is_not_written_through(folder: Path) -> None:
+    """Also where its folder is, since an earlier opening: an append is to take one trip to the device."""
+    folder.mkdir()
+    if not device.set_sync_flag(folder, on=True):
+        pytest.skip("this filesystem knows no flag for writing through")
+    (folder / "other").touch()
+    taken_over(folder)
+    assert is_written_through(folder / "other")
+    assert not is_written_through(journal.path(folder))
+
+
+def is_written_through(path: Path) -> bool:
+    import fcntl
+
+    buffer = bytearray(8)
+    with open(path, "rb") as file:
+        fcntl.ioctl(file, device._GET_FLAGS, buffer)
+    return bool(buffer[0] & device._SYNC_FLAG)
+
+
 def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +478,196 @@ def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
     assert not [name for name in synced if name.endswith(".sst")]
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for long for an owner that is stopped."""
+    monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
+
+
+def taken_over(folder: Path) -> journal.Journal:
+    """A journal whose owner has its lock and keeps it, as if it were stopped."""
+    folder.mkdir(exist_ok=True)
+    own = journal.take_over(folder, durable=True)
+    own.pending(0)
+    return own
+
+
+def found(folder: Path) -> list[bytes]:
+    """The keys that whoever opens the folder next finds in its journal."""
+    return [key for entry in journal.take_over(folder, durable=True).pending(0) for key, _ in entry.rows]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_of_two_who_pass_a_lock_over_the_slower_one_loses_nothing_of_the_faster(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw the same file; the faster one has appended by the time at which the slower one puts its own there."""
+    taken_over(folder)
+    plain, faster = journal._read, threading.Thread(target=lambda: taken_over(folder).append([(b"k", b"v")]))
+
+    def read(file: int) -> bytes:
+        content = plain(file)
+        monkeypatch.setattr(journal, "_read", plain)
+        faster.start()
+        faster.join(0.5)
+        return content
+
+    monkeypatch.setattr(journal, "_read", read)
+    journal.take_over(folder, durable=True)
+    faster.join()
+    assert found(folder) == [b"k"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_dies_before_all_is_copied_takes_nothing_along(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner whose lock was passed over, because its device is slow, goes on until the name is another file's."""
+    older, plain = taken_over(folder), journal._read
+
+    def read(file: int) -> bytes:
+        content = plain(file)
+        monkeypatch.setattr(journal, "_read", interrupted)
+        assert older.append([(b"k", b"v")])
+        return content
+
+    def interrupted(file: int) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(journal, "_read", read)
+    with pytest.raises(KeyboardInterrupt):
+        journal.take_over(folder, durable=True)
+    monkeypatch.setattr(journal, "_read", plain)
+    assert not older.is_owned
+    assert found(folder) == [b"k"]
+    assert [path.name for path in folder.iterdir()] == ["journal"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_is_slow_to_close_leaves_the_journal_of_who_took_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in it may have been acknowledged."""
+    older, plain = ek.EventStore(folder), journal.Journal.remove
+    newer: list[ek.EventStore] = []
+
+    def remove(self: journal.Journal) -> None:
+        monkeypatch.setattr(journal.Journal, "remove", plain)
+        ek.store._writers.pop(older._location.identity)
+        newer.append(ek.EventStore(folder))
+        newer[0].append("a", noted(0))
+        plain(self)
+
+    monkeypatch.setattr(journal.Journal, "remove", remove)
+    older.close()
+    newer[0].append("a", noted(1))
+    assert numbers(newer[0]) == [0, 1]
+
+
+def test_who_opens_waits_for_another_who_does_but_not_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a one may be stopped too."""
+    monkeypatch.setattr(journal, "_NAMING_SECONDS", 0.05)
+    folder.mkdir()
+    with journal._naming(folder), pytest.raises(ek.StorageError, match=r"opening or closing.*let it go on"):
+        ek.EventStore(folder)
+    with ek.EventStore(folder):
+        pass
+
+
+def test_who_reads_while_the_store_is_closed_is_not_told_that_it_was_taken_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the log's end would not be noted."""
+    store = ek.EventStore(folder)
+    store.append("a", noted(0))
+    seen = []
+    for name in ("remove", "leave"):
+        plain = getattr(journal.Journal, name)
+        monkeypatch.setattr(journal.Journal, name, lambda own, plain=plain: (plain(own), seen.append(store.position)))
+    store.close()
+    assert seen == [1, 1]
+    assert not store._log.superseded
+    assert store._log.marked_end() is not None
+
+
+def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in the journal may be in the tables by now, and only in those that are opened then."""
+    store = ek.EventStore(folder)
+    store.append("a", [noted(0), noted(1)])
+    code = "import sys, eventsourcing_kit as ek; ek.EventStore(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", code, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+    seen, plain = [], Table.__setattr__
+
+    def set_and_read(table: Table, name: str, value: object) -> None:
+        plain(table, name, value)
+        if table is store._log.table and name in ("recent", "_db"):
+            seen.append([commit.last for commit in store._log.commits(0, 2)])
+
+    monkeypatch.setattr(Table, "__setattr__", set_and_read)
+    with pytest.raises(ek.SupersededError):
+        store.append("a", noted(2))
+    assert seen == [[2], [2]]
+
+
+@pytest.mark.skipif(not device.HAS_LOCKS, reason="this system has no locks for files")
+def test_ctrl_c_while_a_store_is_opened_leaves_no_lock_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it comes: even as a lock is let go."""
+    plain = device.unlock
+
+    def unlock(file: int) -> None:
+        monkeypatch.setattr(device, "unlock", plain)
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+        plain(file)
+
+    monkeypatch.setattr(device, "unlock", unlock)
+    monkeypatch.setattr(journal, "_NAMING_SECONDS", 0.05)
+    with pytest.raises(KeyboardInterrupt):
+        ek.EventStore(folder)
+    time.sleep(0.2)
+    since = time.monotonic()
+    with ek.EventStore(folder) as store:
+        assert time.monotonic() - since < 1
+        store.append("a", noted(0))
+
+
+@pytest.mark.usefixtures("impatient")
+def test_who_is_slow_to_open_does_not_fence_who_has_taken_over(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SlateDB knows only who came last; the journal knows whose the store is."""
+    with ek.EventStore(folder):
+        pass
+    plain, before = damage.check, wal.sizes(folder)
+    monkeypatch.setattr(damage, "check", lambda folder: (taken_over(folder), plain(folder))[1])
+    with pytest.raises(ek.SupersededError):
+        ek.EventStore(folder)
+    assert wal.sizes(folder) == before
+
+
+@pytest.mark.usefixtures("small")
+def test_an_older_writer_that_moves_on_late_forgets_nothing_of_the_newer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that reads beside has made it a reader in the meantime."""
+    older = ek.EventStore(folder)
+    older.append("a", noted(0))
+    assert older._writer is not None
+    keeping, newer = older._writer._keeping, []
+    plain = keeping.again
+
+    def again() -> None:
+        plain()
+        monkeypatch.setattr(keeping, "again", plain)
+        monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
+        ek.store._writers.pop(older._location.identity)
+        newer.append(ek.EventStore(folder))
+        newer[0].append("a", noted(2))
+        assert older.position == 3
+
+    monkeypatch.setattr(keeping, "again", again)
+    assert older.append("a", noted(1, long_text(1))).position == 2
+    assert numbers(older) == numbers(newer[0]) == [0, 1, 2]
+
+
 @pytest.mark.usefixtures("without_journal")
 def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
     """As on a system that has none."""
@@ -312,6 +677,22 @@ def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
         assert not journal.path(folder).exists()
         with ek.EventStore(folder, read_only=True) as reader:
             assert numbers(reader) == [0, 1, 2]
+
+
+def test_without_locks_a_journal_of_another_system_is_not_passed_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Appends would take the positions of events that were acknowledged."""
+    killed(folder, 3)
+    with monkeypatch.context() as there:
+        there.setattr(device, "HAS_LOCKS", False)
+        with pytest.raises(ek.StorageError, match=r"journal in .* another system.*ek\.rescue"):
+            ek.EventStore(folder)
+        with ek.EventStore(folder, read_only=True) as reader:
+            assert numbers(reader) == [0, 1, 2]
+        assert numbers(ek.rescue(folder)) == [0, 1, 2]
+    with ek.EventStore(folder) as store:
+        assert numbers(store) == [0, 1, 2]
 
 
 class WriterAndReader(RuleBasedStateMachine):
@@ -385,5 +766,5 @@ TestWriterAndReader.settings = settings(max_examples=12, stateful_step_count=12)
 @pytest.fixture(autouse=True)
 def nothing_left_open() -> Iterator[None]:
     yield
-    for store in list(ek.store._open):
+    for store in list(stores._open):
         store.close()

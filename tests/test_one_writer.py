@@ -124,7 +124,7 @@ _STOPPED = """
     import eventsourcing_kit as ek
     from eventsourcing_kit.storage import device
 
-    store = ek.EventStore(sys.argv[1])
+    store = ek.EventStore(sys.argv[1], fsync=sys.argv[3] == "True")
     store.append("a", ek.NewEvent(type="Noted", data={"n": 1}))
     plain = device.write_at
 
@@ -155,9 +155,10 @@ _STOPPED = """
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system stops no process")
 @pytest.mark.parametrize("stopped", ["before", "after"])
-def test_a_writer_that_is_stopped_in_an_append_keeps_nobody_out(folder: Path, stopped: str) -> None:
+@pytest.mark.parametrize("fsync", [True, False])
+def test_a_writer_that_is_stopped_in_an_append_keeps_nobody_out(folder: Path, stopped: str, fsync: bool) -> None:
     """Not even where it holds the journal's lock; and when it goes on, it acknowledges only what is stored."""
-    command = [sys.executable, "-c", textwrap.dedent(_STOPPED), str(folder), stopped]
+    command = [sys.executable, "-c", textwrap.dedent(_STOPPED), str(folder), stopped, str(fsync)]
     older = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
     os.waitid(os.P_PID, older.pid, os.WSTOPPED | os.WNOWAIT)
     with ek.EventStore(folder) as newer:

@@ -9,7 +9,7 @@ Each module imports only from those above it.
     keeping     how rows become durable: through the journal, or with a flush of SlateDB
     placement   where the next commit goes: positions, versions, times, ids
     repeats     appends that are there already
-    interrupts  Ctrl-C put off, while a thread is in the middle of what must not be left half-done
+    interrupts  signals put off, while a thread is in the middle of what must not be left half-done
     writer      the log, written: one thread at a time places and stores commits
     opening     a store's log opened, beside its writer or as its writer
     salvage     every event before the damage, out of a folder that cannot be opened

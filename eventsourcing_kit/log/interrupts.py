@@ -1,4 +1,4 @@
-"""Ctrl-C put off, while a thread is in the middle of what must not be left half-done."""
+"""Signals put off, while a thread is in the middle of what must not be left half-done."""
 
 from __future__ import annotations
 
@@ -8,23 +8,47 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    Handlers = dict[int, Callable[..., object]]
+
+# Those whose handlers are known to raise, or to do more than to note that the signal came.
+_NAMES = ["INT", "TERM", "HUP", "QUIT", "BREAK", "ALRM", "VTALRM", "USR1", "USR2", "CHLD"]
+_SIGNALS = [getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(signal, f"SIG{name}")]
 
 
 @contextlib.contextmanager
 def put_off() -> Iterator[None]:
-    """Let a Ctrl-C that comes meanwhile take effect at the end; for what takes no longer than a trip to the device.
+    """Let a signal that comes meanwhile take effect at the end; for what takes no longer than a trip to the device.
 
-    Only the main thread is ever interrupted. Where Python does not handle the signal, there is nothing to put off.
+    Python runs handlers in the main thread, wherever it is. One may raise, as that of Ctrl-C does, or use the store
+    itself, and then wait for what this thread holds. What Python does not handle takes effect at once.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came: list[Any] = []
-    handler = signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    handlers: Handlers = {}
+    came: dict[int, Any] = {}
     try:
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handlers[number] = handler
+                signal.signal(number, came.setdefault)
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
-        if came and callable(handler):
-            handler(*came[0])
+        try:
+            _give_back(handlers)
+        finally:
+            with contextlib.ExitStack() as stack:  # each takes effect, also where the one before raises
+                for number, frame in reversed(came.items()):
+                    stack.callback(handlers[number], number, frame)
+
+
+def _give_back(handlers: Handlers) -> None:
+    try:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    except BaseException:  # one that is given back already raised
+        _give_back(handlers)
+        raise

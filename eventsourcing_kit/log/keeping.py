@@ -95,11 +95,13 @@ class Journalled:
 
     def __init__(self, table: Table, journal: Journal, *, sync: Sync | None) -> None:
         self._table, self._journal, self._sync = table, journal, sync
-        self._owes_sync = bool(table.recent.rows())  # whoever appended these may have been promised more than we are
+        self._recent = table.recent  # which is a reader's when another writer takes over
+        self._owes_sync = bool(self._recent.rows())  # whoever appended these may have been promised more than we are
         self._ready = Batch()  # what SlateDB takes next …
-        self._unready: deque[Rows] = deque([table.recent.rows()])  # … and what is not in it yet
+        self._unready: deque[Rows] = deque([self._recent.rows()])  # … and what is not in it yet
         self._making_ready = threading.Lock()
         self._beside = Worker("eventsourcing-kit-journal")
+        self._is_sound = True
         self.worth_waiting = 0.0
 
     def begin(self, rows: Rows, seconds: float) -> None:
@@ -110,9 +112,10 @@ class Journalled:
     def store(self, rows: Rows) -> None:
         """Store all rows or none; return when they are durable."""
         since = time.monotonic()
+        self._is_sound = False  # until it is through
         with self._journal.held():
             if self._journal.append(rows):
-                self._table.recent.add(rows)
+                self._recent.add(rows)
                 self._unready.append(rows)
                 if len(self._unready) == _MANY:
                     self._beside.begin(self._make_ready)
@@ -120,6 +123,7 @@ class Journalled:
                     self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
             else:
                 self._move_on(self._journal.number + 1, rows)
+        self._is_sound = True
 
     def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
         """Whether the journal has room for it, and is this process's."""
@@ -134,7 +138,7 @@ class Journalled:
         self._table.write(batch, flush=True)
         self.again()
         self._journal.begin_again(number)
-        self._table.recent.clear()
+        self._recent.clear()
 
     def _make_ready(self) -> None:
         with self._making_ready:
@@ -150,14 +154,22 @@ class Journalled:
         self._owes_sync = False
 
     def close(self) -> None:
-        """Leave a folder without a journal, where it is still this process's."""
+        """Leave a folder without a journal, where it is still this process's.
+
+        After a failure it stays as it is: it may be all that holds what SlateDB was to take, and a reader beside may
+        have seen an entry that was not acknowledged. Whoever opens the store next goes by what is there.
+        """
         try:
-            with contextlib.suppress(SupersededError), self._journal.held():
-                if self._table.recent.rows():
-                    self._move_on(self._journal.number)
-                self._journal.remove()
+            if self._is_sound:
+                self._end_journal()
         finally:
             self._beside.end()
             self._journal.leave()
             if self._sync is not None:
                 self._sync.close()
+
+    def _end_journal(self) -> None:
+        with contextlib.suppress(SupersededError), self._journal.held():
+            if self._recent.rows():
+                self._move_on(self._journal.number)
+            self._journal.remove()

@@ -129,8 +129,7 @@ class Log:
 
     def _is_lost(self) -> bool:
         """Whether another writer has opened the store."""
-        is_owned = self._journal is None or self._journal.is_owned
-        return not is_owned or self.table.is_fenced()
+        return (self._journal is not None and self._journal.is_lost) or self.table.is_fenced()
 
     def _follow(self) -> None:
         """Move on to what a writer beside has stored."""

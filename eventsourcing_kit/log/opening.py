@@ -11,7 +11,8 @@ from eventsourcing_kit.log.keeping import Flushed, Journalled
 from eventsourcing_kit.log.log import Log
 from eventsourcing_kit.log.writer import Writer
 from eventsourcing_kit.storage import device, local_folder, repair
-from eventsourcing_kit.storage.journal import take_over
+from eventsourcing_kit.storage.journal import refuse, take_over
+from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,21 @@ def _taken_over(location: Location, terms: Terms, hand_over: Callable[[], None])
         local_folder.prepare(location.folder)
     if not location.is_memory:
         hand_over()
-    return take_over(location.folder, durable=terms.fsync) if location.folder and device.HAS_LOCKS else None
+    return None if location.folder is None else _journal(location.folder, terms.fsync)
+
+
+def _journal(folder: Path, durable: bool) -> Journal | None:
+    """Taken over in a thread of its own: Ctrl-C in the middle would leave locks behind that keep everybody out."""
+    if not device.HAS_LOCKS:
+        refuse(folder)
+        return None
+    errand = Worker("eventsourcing-kit-open").last(lambda: take_over(folder, durable=durable))
+    try:
+        journal: Journal = errand.outcome()
+    except KeyboardInterrupt:
+        Worker("eventsourcing-kit-open").last(lambda: errand.outcome().leave())
+        raise
+    return journal
 
 
 def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[Log, Writer]:

@@ -62,13 +62,14 @@ def write_at(file: int, content: bytes, at: int) -> None:
         rest, at = rest[written:], at + written
 
 
-def lock(file: int, seconds: float | None = None) -> bool:
-    """Lock an open file against all others who do, at most waiting so long.
+def lock(file: int, seconds: float | None = None) -> bool | None:
+    """Lock an open file or folder against all others who do, at most waiting so long.
 
-    False where the lock is not to be had, or the filesystem knows none. The system unlocks it when a process dies.
+    False where the lock is not to be had in time, None where the filesystem knows none. The system unlocks it when a
+    process dies.
     """
     if fcntl is None:
-        return False
+        return None
     end = None if seconds is None else time.monotonic() + seconds
     while True:
         try:
@@ -79,7 +80,7 @@ def lock(file: int, seconds: float | None = None) -> bool:
                 return False
             time.sleep(_LOCK_LOOK_SECONDS)
         except OSError:
-            return False
+            return None
 
 
 def unlock(file: int) -> None:

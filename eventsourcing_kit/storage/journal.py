@@ -5,7 +5,9 @@ journal is one file that is there already: an append to it takes one. When it is
 in one go, and it begins again from its start; when the store is closed, it is gone.
 
 Whoever opens the store puts a copy in the file's place, under a lock that the owner takes for each append. The older
-owner finds another file under the name then, and acknowledges nothing any more.
+owner finds another file under the name then, and acknowledges nothing any more. An owner that is stopped, or waits for
+a slow device, can lose its lock; so what gives the name to another file, or takes it away, is done by one process at a
+time, and until all of the older file is copied, that file keeps a name of its own.
 """
 
 from __future__ import annotations
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.storage.journal_entries import Entry, Row
 
 NAME = "journal"
+_OLDER_NAME = f"{NAME}#older"
 FULL_BYTES = 1 << 18
 _LOCK_SECONDS = 2.0  # an owner has it for a moment; one that is stopped meanwhile must not keep others out
+_NAMING_SECONDS = 10.0
 
 
 def path(folder: Path) -> Path:
@@ -53,7 +57,7 @@ class Journal:
         self._content: bytes | None = content
         self._key = key_of(content) or b""
         self._at = START.size
-        self._allocated = False
+        self._allocated = self._is_left = False
         self.number = 0
 
     def pending(self, done: int) -> list[Entry]:
@@ -76,7 +80,7 @@ class Journal:
         """`held`, unless that would mean to wait; whether it is."""
         is_held = device.lock(self._file, 0)
         try:
-            yield is_held and self.is_owned and self._takes_bytes()
+            yield bool(is_held) and self.is_owned and self._takes_bytes()
         finally:
             device.unlock(self._file)
 
@@ -108,6 +112,11 @@ class Journal:
         """Whether no other process has become the owner."""
         return _is_at(self._path, self._file)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether another process has become the owner of what this one has not left."""
+        return not self.is_owned and not self._is_left  # asked last: it may be left at this moment
+
     def append(self, rows: Sequence[Row]) -> bool:
         """Store an entry; False where there is no room for it. Call it while `held`."""
         entry = encode(self._key, self.number + 1, rows)
@@ -118,7 +127,7 @@ class Journal:
         device.when_there_is_room(lambda: device.write_at(self._file, entry, self._at))
         if self._durable:
             device.sync(self._file, names=False)
-            self.check_owned()  # an owner who is stopped for long can lose the lock
+        self.check_owned()  # an owner who is stopped for long can lose the lock
         self.number += 1
         self._at += len(entry)
         return True
@@ -141,13 +150,17 @@ class Journal:
 
     def remove(self) -> None:
         """SlateDB has it all. Call it while `held`."""
-        self._path.unlink()
+        with _naming(self.folder):
+            self.check_owned()  # what came before took its time, and the lock may be lost
+            self._is_left = True
+            self._path.unlink()
 
     def leave(self) -> None:
         """Have no more to do with it."""
-        if self._file >= 0:
-            _let_go(self._file)
-            self._file = -1
+        self._is_left = True
+        file, self._file = self._file, -1
+        if file >= 0:
+            _let_go(file)
 
 
 def take_over(folder: Path, *, durable: bool) -> Journal:
@@ -161,38 +174,78 @@ def take_over(folder: Path, *, durable: bool) -> Journal:
         ) from error
 
 
+def refuse(folder: Path) -> None:
+    """Where files have no locks there is no owner; raise where another system has left a journal."""
+    if path(folder).exists():
+        raise StorageError(
+            f"{NAME} in {str(folder)!r} holds what a process on another system stored and could not bring to its "
+            "place, and here it cannot be taken over: open and close the store there once, or save its events with "
+            f"ek.rescue({str(folder)!r}, into='a new folder')"
+        )
+
+
 def _taken_over(folder: Path, durable: bool) -> Journal:
     while True:
         old = os.open(path(folder), os.O_RDWR | os.O_CREAT, 0o666)
         try:
             device.lock(old, _LOCK_SECONDS)
-            if _is_at(path(folder), old):
-                return _replaced(folder, old, durable)
+            with _naming(folder):
+                _finish(folder)
+                if _is_at(path(folder), old):
+                    return _replaced(folder, old, durable)
         finally:
             _let_go(old)
+
+
+@contextlib.contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """Nobody else gives the journal's name to another file, or takes it away, meanwhile."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        if device.lock(file, _NAMING_SECONDS) is False:
+            raise StorageError(
+                f"another process has been opening or closing the store in {str(folder)!r} for {_NAMING_SECONDS:.0f} "
+                "s; if it is stopped, let it go on, or end it"
+            )
+        yield
+    finally:
+        _let_go(file)
+
+
+def _finish(folder: Path) -> None:
+    """Whoever died before all of the older file was copied had not yet begun: the older file is the journal again."""
+    older = folder / _OLDER_NAME
+    with contextlib.suppress(FileNotFoundError):
+        older.replace(path(folder))
+        older.unlink()  # it stays where both are names of one file
+    for left in folder.glob(f"{NAME}#*"):
+        left.unlink(missing_ok=True)
 
 
 def _replaced(folder: Path, old: int, durable: bool) -> Journal:
     found = _read(old)
     content = found or start_of(os.urandom(8))
     syncs = durable or bool(found)  # what is there may have been acknowledged as durable
-    for left in folder.glob(f"{NAME}#*"):  # by whoever died at this point
-        left.unlink(missing_ok=True)
-    new = folder / f"{NAME}#{os.getpid()}"
+    new, older = folder / f"{NAME}#{os.getpid()}", folder / _OLDER_NAME
     file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         device.lock(file)
+        device.set_sync_flag(new, on=False)  # which it has from its folder: each write would be a trip of its own
         device.write_at(file, content, 0)
         if syncs:
             device.sync(file)
+        if found:
+            with contextlib.suppress(OSError):  # a filesystem without links
+                os.link(path(folder), older)
         new.replace(path(folder))
         late = _read(old)
         if late != found:  # an owner whose lock was passed over acknowledged it before the name was another file's
             device.write_at(file, late, 0)
             device.sync(file)
             content = late
+        older.unlink(missing_ok=True)
         if syncs:
-            device.fsync(folder)
+            device.fsync(folder)  # else it could be there again after a power cut
         return Journal(folder, file, content, durable=durable)
     except BaseException:
         _let_go(file)

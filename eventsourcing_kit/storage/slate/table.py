@@ -87,6 +87,8 @@ class Table:
         if read_only and with_wal:
             self._open_view()
             return
+        if own is not None:
+            own.check_owned()  # who was stopped on the way here would fence who has taken over
         self._db = open_db(Opening(location, read_only, collects, with_wal), self.patience, why)
         if own is not None:
             self._take_in(own)
@@ -112,7 +114,8 @@ class Table:
                 shut(db, self.location, read_only=True, seconds=self.patience)
                 raise
             if entries is not None:
-                self._journal, self.recent, self._db = following, _rows_of(entries), db
+                # The tables first: who reads meanwhile then finds a row in both, and never in neither.
+                self._db, self.recent, self._journal = db, _rows_of(entries), following
                 return
             shut(db, self.location, read_only=True, seconds=self.patience)
             looked = None if following is None else (done, following.first)
