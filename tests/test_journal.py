@@ -26,6 +26,7 @@ import eventsourcing_kit as ek
 from eventsourcing_kit import store as stores
 from eventsourcing_kit.log import interrupts
 from eventsourcing_kit.storage import damage, device, journal, journal_entries, keys, wal
+from eventsourcing_kit.storage.slate import table
 from eventsourcing_kit.storage.slate.table import Table
 from tests.power import ROOT
 
@@ -302,6 +303,29 @@ def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path,
         assert numbers(reader) == [0, 1]
 
 
+# -- a reader beside
+
+
+def test_a_reader_that_is_opened_while_the_writer_closes_misses_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was in the journal is in SlateDB then, and the journal is the next writer's."""
+    writer, plain = ek.EventStore(folder), table.open_db
+    writer.append("a", noted(0))
+
+    def open_db(*given: Any) -> Any:
+        monkeypatch.setattr(table, "open_db", plain)
+        opened = plain(*given)
+        writer.close()
+        taken_over(folder)
+        return opened
+
+    monkeypatch.setattr(table, "open_db", open_db)
+    with ek.EventStore(folder, read_only=True) as reader:
+        assert reader._log.head.last == 1
+        assert numbers(reader) == [0]
+
+
 # -- failures
 
 
@@ -311,13 +335,13 @@ def test_what_was_acknowledged_before_slatedb_failed_is_there_after_the_closing(
     """SlateDB was to take it over, and did not; a later write that works does not make up for it."""
     store = ek.EventStore(folder)
     store.append("a", noted(0))
-    table = store._log.table
+    opened = store._log.table
 
     def failing(*_: object, **__: object) -> None:
         monkeypatch.undo()
         raise ek.StorageError("the storage failed")
 
-    monkeypatch.setattr(table, "write", failing)
+    monkeypatch.setattr(opened, "write", failing)
     with pytest.raises(ek.OutcomeUnknownError):
         store.append("a", noted(1, long_text(1)))
     store.close()
@@ -598,9 +622,9 @@ def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
     subprocess.run([sys.executable, "-c", code, folder], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
     seen, plain = [], Table.__setattr__
 
-    def set_and_read(table: Table, name: str, value: object) -> None:
-        plain(table, name, value)
-        if table is store._log.table and name in ("recent", "_db"):
+    def set_and_read(changed: Table, name: str, value: object) -> None:
+        plain(changed, name, value)
+        if changed is store._log.table and name in ("recent", "_db"):
             seen.append([commit.last for commit in store._log.commits(0, 2)])
 
     monkeypatch.setattr(Table, "__setattr__", set_and_read)
@@ -687,7 +711,7 @@ def test_without_locks_a_journal_of_another_system_is_not_passed_over(
     with monkeypatch.context() as there:
         there.setattr(device, "HAS_LOCKS", False)
         with pytest.raises(ek.StorageError, match=r"journal in .* another system.*ek\.rescue"):
-            ek.EventStore(folder)
+            taken_over(folder)
         with ek.EventStore(folder, read_only=True) as reader:
             assert numbers(reader) == [0, 1, 2]
         assert numbers(ek.rescue(folder)) == [0, 1, 2]

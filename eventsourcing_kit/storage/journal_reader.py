@@ -13,31 +13,27 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.storage.journal_entries import Entry, Row
 
-_LOOKS = 10
-
 
 class Follower:
-    """A folder's journal, read beside its owner."""
+    """A folder's journal, read beside its owner. It is read now, and SlateDB is to be opened afterwards.
+
+    So an entry that leaves the journal in between is in SlateDB by then.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._key: bytes | None = None
-        self.first = b""  # the head of the first entry, which is another's when the file has begun again
+        self._content = _content(folder)
+        self._key = key_of(self._content)
+        self.first = self._content[START.size : START.size + HEAD.size]  # another's when the file has begun again
         self._number, self._at = 0, START.size
 
     def pending(self, done: int) -> list[Entry] | None:
         """What SlateDB, which has the entries up to number `done`, does not have.
 
-        None where an entry is missing: by now SlateDB has more, or, if that is so again, the file is damaged.
+        None where an entry is missing: the file began again while it was read, or, if that is so again, it is damaged.
         """
-        for _ in range(_LOOKS):
-            content = _content(self._folder)
-            entries = behind(content, done)
-            self._key, self.first = key_of(content), content[START.size : START.size + HEAD.size]
-            if self._is_as_before():
-                break
-        else:
-            return None
+        content, self._content = self._content, b""
+        entries = behind(content, done)
         if entries is not None:
             self._number = entries[-1].number if entries else done
             self._at = entries[-1].end if entries else START.size
@@ -68,15 +64,6 @@ class Follower:
                 return
             self._number, self._at = entry.number, start + entry.end
             yield entry
-
-    def _is_as_before(self) -> bool:
-        """Whether the file has not begun again while it was read."""
-        try:
-            with open(path(self._folder), "rb", buffering=0) as file:
-                start = file.read(START.size + HEAD.size)
-        except FileNotFoundError:
-            return self._key is None
-        return key_of(start) == self._key and start[START.size :] == self.first
 
 
 def rows(folder: Path) -> list[Row]:

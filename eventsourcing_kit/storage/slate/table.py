@@ -105,8 +105,8 @@ class Table:
         opening, folder = Opening(self.location, read_only=True), self.location.folder
         before: tuple[int, bytes] | None = None
         for _ in range(_LOOKS):
-            db = open_db(opening, self.patience, self._why)
             following = None if folder is None else Follower(folder)
+            db = open_db(opening, self.patience, self._why)
             try:
                 done = 0 if following is None else self._journalled(db)
                 entries = [] if following is None else following.pending(done)
