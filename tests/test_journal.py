@@ -438,6 +438,12 @@ def test_a_flipped_byte_in_the_journal_is_detected_or_harmless(copied: Path) -> 
         assert seen == (list(range(29)) if at >= last else None), at
 
 
+def test_a_rescue_reads_what_a_takeover_had_not_copied_yet(copied: Path) -> None:
+    """Whoever died in it left the older file under a name of its own."""
+    journal.path(copied).rename(copied / journal.OLDER_NAME)
+    assert numbers(ek.rescue(copied)) == list(range(30))
+
+
 def test_a_journal_without_its_beginning_is_named(copied: Path) -> None:
     """Its key and all entries are lost, and the file is not empty."""
     content = journal.path(copied).read_bytes()
@@ -711,7 +717,7 @@ def test_without_locks_a_journal_of_another_system_is_not_passed_over(
     with monkeypatch.context() as there:
         there.setattr(device, "HAS_LOCKS", False)
         with pytest.raises(ek.StorageError, match=r"journal in .* another system.*ek\.rescue"):
-            taken_over(folder)
+            ek.EventStore(folder)
         with ek.EventStore(folder, read_only=True) as reader:
             assert numbers(reader) == [0, 1, 2]
         assert numbers(ek.rescue(folder)) == [0, 1, 2]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.storage.journal_entries import Entry, Row
 
 NAME = "journal"
-_OLDER_NAME = f"{NAME}#older"
+OLDER_NAME = f"{NAME}#older"  # of what whoever died in a takeover had not copied yet
 FULL_BYTES = 1 << 18
 _LOCK_SECONDS = 2.0  # an owner has it for a moment; one that is stopped meanwhile must not keep others out
 _NAMING_SECONDS = 10.0
@@ -214,7 +214,7 @@ def _naming(folder: Path) -> Iterator[None]:
 
 def _finish(folder: Path) -> None:
     """Whoever died before all of the older file was copied had not yet begun: the older file is the journal again."""
-    older = folder / _OLDER_NAME
+    older = folder / OLDER_NAME
     with contextlib.suppress(FileNotFoundError):
         older.replace(path(folder))
         older.unlink()  # it stays where both are names of one file
@@ -226,7 +226,7 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
     found = _read(old)
     content = found or start_of(os.urandom(8))
     syncs = durable or bool(found)  # what is there may have been acknowledged as durable
-    new, older = folder / f"{NAME}#{os.getpid()}", folder / _OLDER_NAME
+    new, older = folder / f"{NAME}#{os.getpid()}", folder / OLDER_NAME
     file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         device.lock(file)

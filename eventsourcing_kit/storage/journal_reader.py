@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.storage.journal import FULL_BYTES, path
+from eventsourcing_kit.storage.journal import FULL_BYTES, OLDER_NAME, path
 from eventsourcing_kit.storage.journal_entries import HEAD, START, behind, find, follow, key_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Follower:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._content = _content(folder)
+        self._content = _content(path(folder))
         self._key = key_of(self._content)
         self.first = self._content[START.size : START.size + HEAD.size]  # another's when the file has begun again
         self._number, self._at = 0, START.size
@@ -68,14 +68,16 @@ class Follower:
 
 def rows(folder: Path) -> list[Row]:
     """The rows of every entry that can be read, for a rescue."""
-    content = _content(folder)
-    key = key_of(content)
-    found = [] if key is None else sorted(find(content, key))
+    found: list[Entry] = []
+    for file in (folder / OLDER_NAME, path(folder)):
+        content = _content(file)
+        key = key_of(content)
+        found += [] if key is None else sorted(find(content, key), key=lambda entry: entry.number)
     return [row for entry in found for row in entry.rows]
 
 
-def _content(folder: Path) -> bytes:
+def _content(file: Path) -> bytes:
     try:
-        return path(folder).read_bytes()
+        return file.read_bytes()
     except FileNotFoundError:
         return b""
