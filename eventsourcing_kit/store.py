@@ -601,6 +601,9 @@ class EventStore:
             self._log.check_process()
         except EventSourcingError:
             return  # inherited through fork: the parent's to close
+        if self._writer is not None and self._writer.is_here:  # called by a finaliser, which may run in any thread
+            threading.Thread(target=self.close, name="eventsourcing-kit-close", daemon=True).start()
+            return
         self._following.stop("the store was closed", for_good=True)
         answers, trouble = self._writer is None or self._writer.close(), ""
         if not answers and self._writer is not None:

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -337,3 +338,27 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
     """Or absent."""
     with pytest.raises(ek.InputError, match="seed"):
         ek.EventStore(seed=seed)
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_a_finaliser_may_close_the_store_in_the_middle_of_an_append(folder: Path, on_disk: bool) -> None:
+    """The garbage collector runs it in whichever thread it likes, also in the one that stores."""
+    closes = False
+
+    def clock() -> datetime:
+        if closes:
+            store.close()  # as the finaliser of an object that holds the store would
+        return datetime.now(UTC)
+
+    store = ek.EventStore(folder if on_disk else None, clock=clock)
+    store.append("a", noted())
+    closes = True
+    assert store.append("a", noted()).position == 2
+    closes = False
+    deadline = time.monotonic() + 30
+    while not store._log.closed:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    if on_disk:
+        with ek.EventStore(folder) as again:
+            assert again.position == 2

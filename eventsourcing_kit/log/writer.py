@@ -75,7 +75,8 @@ class Writer:
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
         self._silent_since: float | None = None  # when the storage last answered what this thread waits for
-        self._turn = threading.Lock()  # held by the one thread that places and stores
+        self._turn = threading.Lock()  # held by the one thread that places and stores …
+        self._stores_in: int | None = None  # … which is this one
         self._crowd = 1  # how many appended at the same time lately
         self._thread = threading.Thread(target=self._work, name="eventsourcing-kit-writer", daemon=True)
         self._thread.start()
@@ -165,6 +166,11 @@ class Writer:
             ) from interrupt
         interrupt.add_note("the append was refused" if request.error else "the append had been stored")
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the calling thread is in the middle of storing: what it runs meanwhile cannot wait for that."""
+        return threading.get_ident() in (self._thread.ident, self._stores_in)
+
     def end(self) -> None:
         """Let the thread end after what is queued."""
         self._queue.put(None)
@@ -227,6 +233,13 @@ class Writer:
         return group, False
 
     def _run(self, group: list[_Request]) -> None:
+        self._stores_in = threading.get_ident()
+        try:
+            self._store(group)
+        finally:
+            self._stores_in = None
+
+    def _store(self, group: list[_Request]) -> None:
         tip = self._placement.tip.branch()
         self._answered()
         for request in group:
