@@ -34,6 +34,7 @@ from eventsourcing_kit.drawing.axes import (
 )
 from eventsourcing_kit.drawing.panels import lag_area, layered, moment_label, stale_marks, state_panel, state_strip
 from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events.texts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -298,11 +299,6 @@ def check_limits(**limits: int) -> None:
             raise InputError(f"{name} is {limit!r}; give a whole number from 1")
         if limit < 1:
             raise InputError(f"{name} is {limit}; it must be at least 1")
-
-
-def counted(number: int, thing: str) -> str:
-    """Return `1 event`, `2 events`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def counted_values(table: pd.DataFrame, column: str) -> str:

@@ -23,6 +23,7 @@ from eventsourcing_kit.errors import (
 )
 from eventsourcing_kit.events import json_values
 from eventsourcing_kit.events.event import Event, type_names
+from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.folding.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.folding.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.folding.projection import Projection
@@ -251,7 +252,7 @@ class EventStore:
         if loaded.times and loaded.times[0] < self._log.head.last_us:
             first = datetime.fromtimestamp(0, UTC) + (datetime.resolution * loaded.times[0])
             raise InputError(
-                f"the frame's first time, {first.isoformat()}, lies before the store's last event; "
+                f"the frame's first time, {time_text(first)}, lies before the store's last event; "
                 "load it into a new store, or load the older log first"
             )
         self._refuse_known_ids(loaded.ids)

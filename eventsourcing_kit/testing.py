@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.folding.purity import checked
 from eventsourcing_kit.lessons.notebook_check import check_notebook
 from eventsourcing_kit.lessons.sensitivity import Sensitivity, sensitivity
@@ -62,7 +63,7 @@ class Clock:
             raise InputError(f"{self!r} ran past the year 9999; take smaller steps") from None
 
     def __repr__(self) -> str:
-        start = from_us(self._start_us).isoformat().replace("+00:00", "Z")
+        start = time_text(from_us(self._start_us))
         return f"clock({start!r}, step={_step_text(self._step_us)!r})"
 
 

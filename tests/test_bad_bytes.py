@@ -411,3 +411,11 @@ def test_large_payloads_work(folder: Path, megabytes: int) -> None:
     with ek.EventStore(folder, read_only=True) as store:
         assert next(iter(store.read())).data["x"] == text
         assert store.verify().ok
+
+
+def test_a_huge_payload_does_not_fill_the_page(store: ek.EventStore) -> None:
+    """A read shows its first events, times as people type them, and of each payload the beginning."""
+    store.append("a", ek.NewEvent(type="Noted", data={"text": "x" * 100_000}))
+    html = store.read()._repr_html_()
+    assert len(html) < 2_000
+    assert "2026-01-05T09:00:00Z" in html

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.reading.append import counted
+from eventsourcing_kit.events.texts import counted
 
 if TYPE_CHECKING:
     import pandas as pd

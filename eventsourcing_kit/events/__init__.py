@@ -2,6 +2,7 @@
 
 Each module imports only from those above it.
 
+    texts            how counts and times are written for people
     json_values      plain JSON: what of it is taken, how it is copied, how values are shown
     schema           the registry of event types, and how each one's data are read
     dumping          events on their way to plain JSON; what would read back different is refused

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -11,11 +12,11 @@ from pydantic import BaseModel, ConfigDict
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import json_values, renames, schema, upcasters
+from eventsourcing_kit.events.texts import time_text
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
 
 Types: TypeAlias = "str | type[Event] | Sequence[str | type[Event]]"
@@ -176,7 +177,7 @@ quick_recorded: Any = _Unfrozen  # `RecordedEvent(…)`, for those who make many
 
 
 def _shown(value: Any) -> str:
-    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
+    return time_text(value) if isinstance(value, datetime) else str(value)
 
 
 def _table(rows: Any) -> str:

@@ -12,10 +12,11 @@ from weakref import WeakKeyDictionary
 
 from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.events.command_context import within
+from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
 from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots, version_at
-from eventsourcing_kit.reading.append import Receipt, counted
+from eventsourcing_kit.reading.append import Receipt
 from eventsourcing_kit.reading.read import Selection
 from eventsourcing_kit.records.batch import Batch, Submission
 from eventsourcing_kit.records.draft import as_read, drafts

@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import BaseModel
 
 from eventsourcing_kit.errors import InputError, MomentError
+from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.milestones import Milestones
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.reading import frames
-from eventsourcing_kit.reading.append import counted
 from eventsourcing_kit.reading.read import event_at
 from eventsourcing_kit.records import moment
 

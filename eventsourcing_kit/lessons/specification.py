@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.event import Event, NewEvent
+from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding import difference
 from eventsourcing_kit.folding.decider import Decider, projection_of
 from eventsourcing_kit.folding.projection import Projection
 from eventsourcing_kit.folding.purity import checked
-from eventsourcing_kit.reading.append import Append, counted
+from eventsourcing_kit.reading.append import Append
 from eventsourcing_kit.records.draft import as_read, drafts
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.store import EventStore

@@ -14,6 +14,7 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import schema
 from eventsourcing_kit.events.command_context import within
 from eventsourcing_kit.events.event import NewEvent
+from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.reading.read import events_at, recorded
 from eventsourcing_kit.records.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.records.draft import drafts
@@ -85,11 +86,6 @@ class Receipt:
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
-
-
-def counted(count: int, thing: str = "event") -> str:
-    """A number of events, or of other things: `1 event`, `2,000 events`."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def checked_appends(appends: Iterable[Append]) -> list[Append]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from eventsourcing_kit.events import json_values, renames, schema, stored_data
 from eventsourcing_kit.events.event import quick_recorded
+from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
 
@@ -267,9 +269,16 @@ class Read:
         head = list(islice(self, _SHOWN + 1))
         names = ("position", "stream", "version", "recorded_at", "type", "data")
         rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(str(getattr(event, name)))}</td>" for name in names) + "</tr>"
+            "<tr>" + "".join(f"<td>{escape(_cell(getattr(event, name)))}</td>" for name in names) + "</tr>"
             for event in head[:_SHOWN]
         )
         more = "<p>… and more</p>" if len(head) > _SHOWN else ""
         heads = "".join(f"<th>{name}</th>" for name in names)
         return f"<p><code>{escape(repr(self))}</code></p><table><tr>{heads}</tr>{rows}</table>{more}"
+
+
+def _cell(value: object) -> str:
+    """A payload may be huge."""
+    if isinstance(value, datetime):
+        return time_text(value)
+    return value if isinstance(value, str) else json_values.shown(value)

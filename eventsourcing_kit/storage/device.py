@@ -79,14 +79,14 @@ def lock(file: int, seconds: float | None = None) -> bool | None:
             if end is not None and time.monotonic() > end:
                 return False
             time.sleep(_LOCK_LOOK_SECONDS)
-        except OSError:
+        except (OSError, ValueError):  # the second where the file was closed meanwhile
             return None
 
 
 def unlock(file: int) -> None:
     """Let others lock it."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
