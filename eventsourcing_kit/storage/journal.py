@@ -53,7 +53,8 @@ class Journal:
     """A folder's journal, as its owner has it. `durable`: an append returns when it is on the device."""
 
     def __init__(self, folder: Path, file: int, content: bytes, *, durable: bool) -> None:
-        self.folder, self._path, self._file, self._durable = folder, path(folder), file, durable
+        self.folder, self._file, self._durable = folder, file, durable
+        self._path = str(path(folder))  # looked up twice an append, and a Path takes longer
         self._content: bytes | None = content
         self._key = key_of(content) or b""
         self._at = START.size
@@ -153,7 +154,7 @@ class Journal:
         with _naming(self.folder):
             self.check_owned()  # what came before took its time, and the lock may be lost
             self._is_left = True
-            self._path.unlink()
+            os.unlink(self._path)
 
     def leave(self) -> None:
         """Have no more to do with it."""
@@ -262,7 +263,7 @@ def _read(file: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size, 0)
 
 
-def _is_at(path: Path, file: int) -> bool:
+def _is_at(path: Path | str, file: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(file))
     except OSError:
