@@ -279,15 +279,17 @@ def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path,
     """As where Ctrl-C is to end the process, or where Python is a part of a program with a handler of its own."""
     code = f"""
         import signal, sys
+        from types import SimpleNamespace
         import eventsourcing_kit as ek
+        from eventsourcing_kit.log import interrupts
         from eventsourcing_kit.storage import device
         store = ek.EventStore(sys.argv[1])
         store.append("a", ek.NewEvent(type="Noted", data={{"n": 0}}))
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         if {handler} is None:  # as Python tells it of a handler that it does not know
-            signal.getsignal = lambda number: None
-            plain_signal = signal.signal
-            signal.signal = lambda number, handler: (plain_signal(number, handler), None)[1]
+            interrupts._signals = SimpleNamespace(
+                getsignal=lambda number: None, signal=lambda number, handler: (signal.signal(number, handler), None)[1]
+            )
         plain = device.write_at
         def write_at(*given):
             plain(*given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
 
 # Those whose handlers are known to raise, or to do more than to note that the signal came.
 _NAMES = ["INT", "TERM", "HUP", "QUIT", "BREAK", "ALRM", "VTALRM", "USR1", "USR2", "CHLD"]
-_SIGNALS = [getattr(signal, f"SIG{name}") for name in _NAMES if hasattr(signal, f"SIG{name}")]
+_SIGNALS = [int(getattr(signal, f"SIG{name}")) for name in _NAMES if hasattr(signal, f"SIG{name}")]
+# What `signal` is made of, where there is such a module: `signal` itself looks every number and handler up in an
+# enumeration, which takes three times as long, and this is done at each append.
+_signals: Any = sys.modules.get("_signal", signal)
 
 
 @contextlib.contextmanager
@@ -31,24 +35,29 @@ def put_off() -> Iterator[None]:
     came: dict[int, Any] = {}
     try:
         for number in _SIGNALS:
-            handler = signal.getsignal(number)
+            handler = _signals.getsignal(number)
             if callable(handler):
                 handlers[number] = handler
-                signal.signal(number, came.setdefault)
+                _signals.signal(number, came.setdefault)
         yield
     finally:
         try:
             _give_back(handlers)
         finally:
-            with contextlib.ExitStack() as stack:  # each takes effect, also where the one before raises
-                for number, frame in reversed(came.items()):
-                    stack.callback(handlers[number], number, frame)
+            if came:
+                _take_effect(handlers, came)
+
+
+def _take_effect(handlers: Handlers, came: dict[int, Any]) -> None:
+    with contextlib.ExitStack() as stack:  # each does, also where the one before raises
+        for number, frame in reversed(came.items()):
+            stack.callback(handlers[number], number, frame)
 
 
 def _give_back(handlers: Handlers) -> None:
     try:
         for number, handler in handlers.items():
-            signal.signal(number, handler)
+            _signals.signal(number, handler)
     except BaseException:  # one that is given back already raised
         _give_back(handlers)
         raise

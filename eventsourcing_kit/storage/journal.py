@@ -58,7 +58,7 @@ class Journal:
         self._content: bytes | None = content
         self._key = key_of(content) or b""
         self._at = START.size
-        self._allocated = self._is_left = False
+        self._allocated = self._is_held = self._is_left = False
         self.number = 0
 
     def pending(self, done: int) -> list[Entry]:
@@ -79,10 +79,12 @@ class Journal:
     @contextlib.contextmanager
     def held_at_once(self) -> Iterator[bool]:
         """`held`, unless that would mean to wait; whether it is."""
-        is_held = device.lock(self._file, 0)
+        is_locked = device.lock(self._file, 0)
         try:
-            yield bool(is_held) and self.is_owned and self._takes_bytes()
+            self._is_held = bool(is_locked) and self.is_owned and self._takes_bytes()
+            yield self._is_held
         finally:
+            self._is_held = False
             device.unlock(self._file)
 
     def _takes_bytes(self) -> bool:
@@ -96,6 +98,9 @@ class Journal:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Nobody else becomes the owner meanwhile; raises `SupersededError` where somebody has."""
+        if self._is_held:
+            yield
+            return
         device.lock(self._file)
         try:
             self.check_owned()
