@@ -86,7 +86,8 @@ class EventStore:
     where each look costs requests.
 
     Where the storage does not answer, a call raises an error with the reason after `patience` seconds (10) and a few
-    more to find the reason; an append that is then on its way goes on by itself when the storage answers again.
+    more to find the reason; an append that is then on its way goes on by itself when the storage answers again. Only
+    for a local disk that hangs in a sync an append waits as long as that takes.
 
     What a bucket needs comes by keyword or from the environment (`AWS_ENDPOINT_URL`, `AWS_REGION`, …): `endpoint` (the
     server's URL, where it is not AWS), `region`, `access_key_id`, `secret_access_key`, `session_token`, `allow_http`

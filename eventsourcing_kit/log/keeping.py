@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 _CROWD_SECONDS = 0.005
 _MANY = 16  # commits; for fewer it is not worth waking a thread
-_ROWS_FACTOR = 3  # a commit's rows take less than so many times its events' bytes, however badly they are compressed
+_ROWS_FACTOR = 3  # a commit's rows take less than so many times the bytes of what it says, however badly compressed
 
 
 class Keeping(Protocol):
-    """What brings a store's rows to where they are durable. Only the writer's thread calls it."""
+    """What brings a store's rows to where they are durable. One thread at a time calls it."""
 
     worth_waiting: float  # seconds that one trip for company would save
 

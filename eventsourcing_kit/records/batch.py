@@ -67,11 +67,11 @@ class Submission:
         return bool(self.rows.ids)
 
     def is_small(self, most_bytes: int) -> bool:
-        """Whether its events' data and metadata take at most so many bytes."""
+        """Whether all that it says, names of streams, types and fields included, takes at most so many bytes."""
         if len(self.rows) > _FEW:
             return False
-        columns = [column for shape in self.rows.shapes for column in shape.columns]
-        return len(to_json([columns, *self.rows.metadata.values()])) <= most_bytes
+        shapes = [(shape.type, shape.fields, shape.columns) for shape in self.rows.shapes]
+        return len(to_json([self.rows.streams, shapes, *self.rows.metadata.values()])) <= most_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Recent:
         self._state = ([], {})
 
     def rows(self) -> list[Row]:
-        """All of them, by key."""
+        """All of them."""
         return list(self._state[1].items())
 
     def get(self, key: bytes) -> tuple[bool, bytes | None]:

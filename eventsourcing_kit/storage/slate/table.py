@@ -56,8 +56,8 @@ class Table:
     A call that the storage does not answer for `patience` seconds raises `StorageError`, with the reason that `why`
     finds. Only a write waits as long as it takes, unless it is given a limit.
 
-    The rows of a folder's journal are rows of the table like all others: those of the writer's own `journal`, or those
-    that a reader finds in the file.
+    The rows of a folder's journal are rows of the table like all others: those of the writer's `own`, or those that a
+    reader finds in the file.
 
     Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
     """
