@@ -20,15 +20,29 @@ EventSourcingError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copy import deepcopy
 from html import escape
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from pickle import dumps
+from typing import Any
 
 
 class EventSourcingError(Exception):
-    """The root of all the kit's errors."""
+    """The root of all the kit's errors. All of them can be copied and pickled, with their attributes, notes and cause.
+
+    What an attribute holds and cannot be pickled is sent as what can: a lazy read as a list, anything else as text.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _bare, (type(self), self.args), {name: _sendable(value) for name, value in self._state().items()}
+
+    def __copy__(self) -> EventSourcingError:
+        copied = _bare(type(self), self.args)
+        copied.__setstate__(self._state())
+        return copied
+
+    def _state(self) -> dict[str, Any]:
+        return vars(self) if self.__cause__ is None else {**vars(self), "__cause__": self.__cause__}
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(type(self).__name__)}: {escape(str(self))}</pre>"
@@ -148,3 +162,34 @@ class ProjectionError(EventSourcingError):
 
 class NotebookError(EventSourcingError):
     """A notebook that is not fit to be a strict test; the message lists what to mend."""
+
+
+def _bare(kind: type[EventSourcingError], args: tuple[object, ...]) -> EventSourcingError:
+    """An error as it was made, without its attributes: what its class is called with is another matter."""
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
+def _sendable(value: Any) -> Any:
+    """A value, where another process can be sent it and make it anew; else what is most like it and can be sent."""
+    try:
+        dumps(value)
+        deepcopy(value)  # makes it anew, which many an exception's class does not allow
+    except Exception:
+        return _in_parts(value)
+    return value
+
+
+def _in_parts(value: Any) -> Any:
+    if isinstance(value, BaseException):
+        return EventSourcingError(f"{type(value).__name__}: {value}")
+    if isinstance(value, tuple):
+        parts = [_sendable(one) for one in value]
+        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
+    if not isinstance(value, Iterable):
+        return repr(value)
+    try:
+        return [_sendable(one) for one in value]
+    except Exception:  # a lazy read of a store that is closed
+        return []

@@ -63,7 +63,8 @@ def risky(tree: ast.AST) -> list[str]:
         elif isinstance(node, ast.Import):
             found += [name.name for name in node.names if name.name.split(".")[0] in MODULES]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
-            found.append(node.module or "")
+            writes = node.module == "pickle" and {name.name for name in node.names} == {"dumps"}
+            found += [] if writes else [node.module or ""]
     return found
 
 
