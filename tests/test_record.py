@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import struct
 import uuid
 import zlib
@@ -53,7 +54,7 @@ def rows_of(commit: Commit) -> list[tuple[object, ...]]:
     found = []
     for row in range(commit.count):
         shape = commit.shapes[commit.shape_codes[row]]
-        at = shape.rows.tolist().index(row)
+        at = commit.rows_of_shapes[commit.shape_codes[row]].tolist().index(row)
         data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
         found.append(
             (
@@ -164,6 +165,16 @@ def test_a_wrong_count_is_seen_before_it_takes_all_memory() -> None:
     }
     with pytest.raises(RecordError, match=r"count 1099511627776 .* out of range"):
         decode(HEAD.pack(b"EK", FORMAT, 0, STORE.bytes, NO_PREVIOUS) + json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("key", ["tags", "parent", "Time", ""])
+def test_a_body_that_says_more_than_the_format_knows_is_refused(key: str) -> None:
+    """What a reader passed over in silence might change what the rest means."""
+    body = {"position": 1, "count": 1, "key": 1, "time": 0, "streams": [["a", 1]], "shapes": [["T", 1, ["x"], [[1]]]]}
+    record = HEAD.pack(b"EK", FORMAT, 0, STORE.bytes, NO_PREVIOUS)
+    assert decode(record + json.dumps(body).encode()).last == 1
+    with pytest.raises(RecordError, match=re.escape(f"its body has the unknown keys ['{key}']")):
+        decode(record + json.dumps(body | {key: None}).encode())
 
 
 def test_a_newer_format_is_named_with_the_cure() -> None:

@@ -13,12 +13,11 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import RecordError
-from eventsourcing_kit.log.placement import commit_rows
 from eventsourcing_kit.records import record
-from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage import commit_rows, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from eventsourcing_kit.checking.report import Findings
     from eventsourcing_kit.log.log import Log
@@ -55,9 +54,9 @@ class IndexCheck:
         self._reported: set[bytes] = set()  # keys of rows that do not say what the log asks for
         self._expected = {kind: _Sum(self._secret) for kind in _INDEXES}
 
-    def expect(self, commit: Commit, entry: keys.CommitEntry, raw: bytes) -> None:
+    def expect(self, commit: Commit, raw: bytes) -> None:
         """A commit of the log: its rows must be there."""
-        for key, value in _rows_of(commit, entry, raw):
+        for key, value in commit_rows.rows_of(commit, raw)[1:]:
             self._expected[key[:1]].add(key, value)
 
     def excuse(self, raw: bytes) -> None:
@@ -136,30 +135,17 @@ class IndexCheck:
         self._found.damage(name, position, wrong, _CURE)
 
 
-def _rows_of(commit: Commit, entry: keys.CommitEntry, raw: bytes) -> Iterator[Row]:
-    """The index rows that a commit asks for."""
-    yield from commit_rows(entry, raw, commit.last_versions)[1:]
-    for row, text in zip(*commit.body.get("ids", ([], [])), strict=True):
-        yield keys.IDS[0] + bytes.fromhex(text), keys.u64(commit.first + row)
-
-
-def _wanted(raw: bytes) -> Iterator[Row]:
-    commit = record.decode(raw)
-    yield from _rows_of(commit, entry_of(commit, record.digest(raw)), raw)
+def _wanted(raw: bytes) -> list[Row]:
+    """The index rows that a record asks for."""
+    return commit_rows.rows_of(record.decode(raw), raw)[1:]
 
 
 def _wanted_if_sound(raw: bytes) -> list[Row]:
     """The rows that a record asks for; none where it is damaged, which is reported elsewhere."""
     try:
-        return list(_wanted(raw))
+        return _wanted(raw)
     except RecordError:
         return []
-
-
-def entry_of(commit: Commit, digest: bytes) -> keys.CommitEntry:
-    """What the index is to say of a commit."""
-    first_us, last_us = int(commit.times[0]), int(commit.times[-1])
-    return keys.CommitEntry(commit.first, first_us, commit.last, last_us, commit.key, digest)
 
 
 def _same(key: bytes, there: bytes, wanted: bytes, raw: bytes) -> bool:

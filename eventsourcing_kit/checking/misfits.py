@@ -18,14 +18,14 @@ _CURE = "mend the class, not the log: the event is as it was written"
 
 def check_payloads(commit: Commit, found: Findings) -> None:
     """Note every event of a commit that does not fit the class of its type."""
-    for shape in commit.shapes:
+    for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
         kind = stored_data.reader(shape.type, shape.schema_version)
         if kind is None or found.is_full("schema"):
             continue
         stored = dict(zip(shape.fields, shape.columns, strict=True))
         if not stored_data.is_upcast(kind, shape.schema_version) and kind.is_plain(stored):
             continue
-        positions = (shape.rows + commit.first).tolist()
+        positions = (rows + commit.first).tolist()
         try:
             stored_data.from_columns(shape.type, shape.schema_version, shape.fields, shape.columns, positions)
         except SchemaError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.records.record import Commit, StoredShape
+    from eventsourcing_kit.records.record import Commit, Ints, StoredShape
 
 
 def schemas() -> pd.DataFrame:
@@ -82,10 +82,10 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
     """One row a stored type and schema version; a commit at a time is in memory."""
     found: dict[tuple[str, int], _Counts] = {}
     for commit in log.commits(0, log.head.last):
-        for shape in commit.shapes:
+        for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
             counts = found.setdefault((shape.type, shape.schema_version), _Counts())
             with json_values.paused_gc():
-                _count(counts, log, commit, shape)
+                _count(counts, log, commit, shape, rows)
         advance(commit.count)
     kinds = [schema.registered(renames.current(type_)) for type_, _ in found]
     counted = list(found.values())
@@ -105,8 +105,8 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
     )
 
 
-def _count(counts: _Counts, log: Log, commit: Commit, shape: StoredShape) -> None:
-    size, first = len(shape.rows), int(shape.rows[0])
+def _count(counts: _Counts, log: Log, commit: Commit, shape: StoredShape, rows: Ints) -> None:
+    size, first = len(rows), int(rows[0])
     policy = log.policies.of(shape.type, shape.schema_version)
     if policy == "keep":
         counts.raw += size
@@ -115,13 +115,12 @@ def _count(counts: _Counts, log: Log, commit: Commit, shape: StoredShape) -> Non
     elif policy == "fail":
         counts.failed(size, commit.first + first, str(log.policies.refusal(commit, first)))
     else:
-        _try(counts, commit, shape)
+        _try(counts, shape, (rows + commit.first).tolist())
 
 
-def _try(counts: _Counts, commit: Commit, shape: StoredShape) -> None:
+def _try(counts: _Counts, shape: StoredShape, positions: list[int]) -> None:
     """Have the class read the events, as a read would."""
     what = (shape.type, shape.schema_version, shape.fields)
-    positions = (shape.rows + commit.first).tolist()
     failing = stored_data.misfits(*what, shape.columns, positions)
     kind = stored_data.reader(shape.type, shape.schema_version)
     if kind is not None and stored_data.is_upcast(kind, shape.schema_version):

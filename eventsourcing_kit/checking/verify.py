@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from eventsourcing_kit.checking.index_check import IndexCheck, entry_of
+from eventsourcing_kit.checking.index_check import IndexCheck
 from eventsourcing_kit.checking.misfits import check_payloads
 from eventsourcing_kit.checking.report import MOST_OF_A_CHECK, Findings, Report
 from eventsourcing_kit.errors import InputError, RecordError, StorageError, StoreClosedError
 from eventsourcing_kit.records import ids, record
 from eventsourcing_kit.records.record import NO_PREVIOUS, Commit
-from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage import commit_rows, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +150,7 @@ class _Walk:
             self._break()
             self.next = position + commit.count
             return commit.count
-        entry = entry_of(commit, self.digest)
+        entry = commit_rows.entry_of(commit, raw)
         if earlier is not None or self._versions_before is None:
             self._check_chain(commit, entry, earlier)
         self._check_commit(commit, entry, raw)
@@ -208,7 +208,7 @@ class _Walk:
         self._check_versions(commit)
         self._check_ids(commit)
         self._check_noted(commit)
-        self.index.expect(commit, entry, raw)
+        self.index.expect(commit, raw)
         check_payloads(commit, self._found)
 
     def _check_times(self, commit: Commit, entry: keys.CommitEntry) -> None:
@@ -222,7 +222,8 @@ class _Walk:
 
     def _check_versions(self, commit: Commit) -> None:
         sizes = np.bincount(commit.stream_codes, minlength=len(commit.streams)).tolist()
-        for code, ((stream, version), size) in enumerate(zip(commit.body["streams"], sizes, strict=True)):
+        touched = zip(commit.streams, commit.first_versions, sizes, strict=True)
+        for code, (stream, version, size) in enumerate(touched):
             if not self._follows(stream, version):
                 at = commit.first + int(np.argmax(commit.stream_codes == code))
                 self._damaged(at, f"version {version} of stream {stream!r} follows version {self.version(stream)}")
@@ -235,8 +236,7 @@ class _Walk:
 
     def _check_ids(self, commit: Commit) -> None:
         """A supplied id may be one that was made for another event; two that are equal show in the index."""
-        for row, text in zip(*commit.body.get("ids", ([], [])), strict=True):
-            supplied = uuid.UUID(hex=text)
+        for row, supplied in commit.supplied_ids.items():
             at = ids.position_in(supplied)
             if supplied.version == 7 and 1 <= at <= self._log.head.last and self._is_made(supplied, at, commit):
                 self._damaged(commit.first + row, f"it has the id of the event at position {at}, {supplied}")
@@ -246,8 +246,7 @@ class _Walk:
         if commit is None:
             return False
         row = at - commit.first
-        supplied_rows = commit.body["ids"][0] if commit.has_supplied_ids else []
-        return row not in supplied_rows and commit.id_bytes[row].tobytes() == supplied.bytes
+        return row not in commit.supplied_ids and commit.id_bytes[row].tobytes() == supplied.bytes
 
     def _holding(self, at: int) -> Commit | None:
         """The commit that holds a position; events copied from another store ask for one after the other."""

@@ -96,7 +96,7 @@ def versioned_facts(projection: Projection, log: Log, selection: Selection) -> I
 
 
 def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterable[Fact]:
-    types = [renames.current(shape[0]) for shape in commit.body["shapes"]]
+    types = [renames.current(shape.type) for shape in commit.shapes]
     streams = commit.streams
     records: list[Any] = list(recorded(commit, rows)) if needs_record else [None] * len(rows)
     data = [record.data for record in records] if needs_record else data_of(commit, rows)

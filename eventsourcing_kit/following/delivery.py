@@ -58,7 +58,7 @@ def events(log: Log, asked: Selection) -> Iterator[RecordedEvent | Unreadable]:
                     yield next(recorded(commit, np.array([row])))
                 except SchemaError as error:
                     stream = commit.streams[int(commit.stream_codes[row])]
-                    type_ = commit.body["shapes"][int(commit.shape_codes[row])][0]
+                    type_ = commit.shapes[int(commit.shape_codes[row])].type
                     yield Unreadable(commit.first + row, int(commit.versions[row]), stream, type_, error)
 
 

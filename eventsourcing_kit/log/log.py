@@ -374,7 +374,7 @@ class Log:
         for key, value in rows:
             commit = self._pointed(value, upto)
             if commit is not None:
-                first = next(version for name, version in commit.body["streams"] if name == stream)
+                first = commit.first_versions[commit.streams.index(stream)]
                 last = keys.stream_of(key)[1]
                 at = last + 1 if backwards else first
                 if expected is not None and at != expected:

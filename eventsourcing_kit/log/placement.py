@@ -16,7 +16,7 @@ from eventsourcing_kit.errors import InputError, RecordError, StorageError
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.batch import Batch, Stored, check_version
 from eventsourcing_kit.records.moment import LAST_US, aware_us
-from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage import commit_rows, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from eventsourcing_kit.records.batch import Submission
     from eventsourcing_kit.records.record import Place
 
-_SMALL_RECORD = 1024  # bytes up to which a single stream's record stands under the stream's key too
 _MANY_STREAMS = 256
 
 
@@ -108,10 +107,8 @@ class Placement:
         place = self._without_collision(place, submission)
         encoded = record.encode(place, rows)
         entry = _entry(place, len(rows), record.digest(encoded))
-        written = commit_rows(entry, encoded, now)
-        if submission.has_ids:
-            written.extend((keys.event_id(own), keys.u64(entry.first + row)) for row, own in rows.ids.items())
-            self._has_supplied = True
+        written = commit_rows.rows(entry, encoded, now, rows.ids)
+        self._has_supplied |= submission.has_ids
         tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
         tip.versions.update(now)
         return Placed(place, written, entry, encoded, _stored(submission.batches, before, entry.first, encoded))
@@ -181,28 +178,6 @@ def _checked(batches: Sequence[Batch], before: dict[str, int]) -> dict[str, int]
         check_version(batch, now[batch.stream])
         now[batch.stream] += len(batch.drafts)
     return now
-
-
-def commit_rows(entry: keys.CommitEntry, encoded: bytes, versions: dict[str, int]) -> list[tuple[bytes, bytes]]:
-    """The rows of one commit: record, index entry, one row a stream."""
-    small = len(versions) == 1 and len(encoded) <= _SMALL_RECORD
-    pointer = encoded if small else keys.u64(entry.first)
-    return [
-        (keys.log(entry.first), encoded),
-        (keys.commit(entry.first_us, entry.first), keys.commit_value(entry)),
-        *((keys.stream(stream, version), pointer) for stream, version in versions.items()),
-    ]
-
-
-def rows_again(commit: record.Commit, encoded: bytes) -> tuple[keys.CommitEntry, list[tuple[bytes, bytes]]]:
-    """A stored commit's index entry and all its rows, made again from its record."""
-    first_us, last_us = int(commit.times[0]), int(commit.times[-1])
-    entry = keys.CommitEntry(commit.first, first_us, commit.last, last_us, commit.key, record.digest(encoded))
-    supplied = [
-        (keys.event_id(uuid.UUID(hex=text)), keys.u64(commit.first + i))
-        for i, text in zip(*commit.body.get("ids", ([], [])), strict=True)
-    ]
-    return entry, [*commit_rows(entry, encoded, commit.last_versions), *supplied]
 
 
 def _stored(batches: Sequence[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:

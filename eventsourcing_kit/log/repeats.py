@@ -55,7 +55,7 @@ class _Recorded:
         commit = self._commit
         if commit is None or not commit.first <= position <= commit.last:
             commit = self._commit = self._log.commit_of(position)
-            self._rows = [{int(row): at for at, row in enumerate(shape.rows)} for shape in commit.shapes]
+            self._rows = [{row: at for at, row in enumerate(rows.tolist())} for rows in commit.rows_of_shapes]
         row = position - commit.first
         code = int(commit.shape_codes[row])
         shape, at = commit.shapes[code], self._rows[code][row]

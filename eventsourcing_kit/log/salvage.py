@@ -10,10 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, RecordError, StorageError, SupersededError
-from eventsourcing_kit.log.placement import rows_again
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.record import Commit, digest
-from eventsourcing_kit.storage import damage, journal_reader, keys, local_folder, wal
+from eventsourcing_kit.storage import commit_rows, damage, journal_reader, keys, local_folder, wal
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
 from eventsourcing_kit.storage.worker import Worker
@@ -37,7 +36,7 @@ def saved(folder: Path) -> Iterator[Row]:
     for number, (commit, encoded) in enumerate(commits):
         if number == 0:
             yield keys.META, commit.store.bytes
-        yield from rows_again(commit, encoded)[1]
+        yield from commit_rows.rows_of(commit, encoded)
 
 
 def fill(into: Path, rows: Iterator[Row]) -> None:

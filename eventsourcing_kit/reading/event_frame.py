@@ -116,29 +116,29 @@ class _Columns:
         self.count += len(rows)
 
     def _add_run(self, commit: Commit) -> None:
-        body, count = commit.body, commit.count
-        ((stream, version),) = body["streams"]
-        ((type_, schema_version, fields, columns),) = body["shapes"]
+        count = commit.count
+        (stream,), (version,) = commit.streams, commit.first_versions
+        ((type_, schema_version, fields, columns),) = commit.shapes
         self.stream_codes.run(self.streams.code(stream), count)
         self.type_codes.run(self.types.code(renames.current(type_)), count)
         self.schema_versions.run(schema_version, count)
         self.positions.run(commit.first, count)
         self.versions.run(version, count)
-        self.times.run(body["time"], count)
+        self.times.run(commit.first_us, count)
         self._payload(type_, schema_version, fields).add_run(self.count, count, columns)
 
     def _add_rows(self, commit: Commit, rows: Ints) -> None:
-        shapes, shape_codes = commit.body["shapes"], commit.shape_codes[rows]
+        shapes, shape_codes = commit.shapes, commit.shape_codes[rows]
         self.stream_codes.extend(self.streams.codes(commit.streams)[commit.stream_codes[rows]])
-        self.type_codes.extend(self.types.codes(renames.current(shape[0]) for shape in shapes)[shape_codes])
-        self.schema_versions.extend(np.array([shape[1] for shape in shapes], dtype=np.int64)[shape_codes])
+        self.type_codes.extend(self.types.codes(renames.current(shape.type) for shape in shapes)[shape_codes])
+        self.schema_versions.extend(np.array([shape.schema_version for shape in shapes], dtype=np.int64)[shape_codes])
         self.positions.extend(commit.positions[rows])
         self.versions.extend(commit.versions[rows])
         self.times.extend(commit.times[rows])
         where = np.full(commit.count, -1, dtype=np.int64)
         where[rows] = np.arange(self.count, self.count + len(rows))
-        for shape in commit.shapes:
-            at = where[shape.rows]
+        for shape, rows_of_shape in zip(commit.shapes, commit.rows_of_shapes, strict=True):
+            at = where[rows_of_shape]
             if (at >= 0).any():
                 self._payload(shape.type, shape.schema_version, shape.fields).add_rows(at, shape.columns)
 

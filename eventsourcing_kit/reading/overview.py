@@ -44,11 +44,11 @@ def types(log: Log) -> pd.DataFrame:
     counts: dict[str, int] = {}
     versions: dict[str, set[int]] = {}
     for commit, rows in Selection(0, log.head.last).chunks(log):
-        sizes = np.bincount(commit.shape_codes[rows], minlength=len(commit.body["shapes"])).tolist()
-        for (name, version, *_), size in zip(commit.body["shapes"], sizes, strict=True):
+        sizes = np.bincount(commit.shape_codes[rows], minlength=len(commit.shapes)).tolist()
+        for shape, size in zip(commit.shapes, sizes, strict=True):
             if size:
-                counts[name] = counts.get(name, 0) + size
-                versions.setdefault(name, set()).add(version)
+                counts[shape.type] = counts.get(shape.type, 0) + size
+                versions.setdefault(shape.type, set()).add(shape.schema_version)
     return pd.DataFrame(
         {
             "type": frames.strings(frames.objects(list(counts))),

@@ -99,13 +99,13 @@ class Selection:
             yield [category(name) == self.category for name in commit.streams], commit.streams, "stream_codes"
         if self.types is not None:
             wanted = renames.current_all(self.types)
-            types = [renames.current(shape[0]) for shape in commit.body["shapes"]]
+            types = [renames.current(shape.type) for shape in commit.shapes]
             yield [name in wanted for name in types], types, "shape_codes"
 
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
     """The data of the events at `rows`, in that order: event objects where a class knows them, else dicts."""
-    if len(rows) == commit.count and len(commit.body["shapes"]) == 1 and rows[0] <= rows[-1]:
+    if len(rows) == commit.count and len(commit.shapes) == 1 and rows[0] <= rows[-1]:
         (shape,) = commit.shapes
         return stored_data.from_columns(
             shape.type, shape.schema_version, shape.fields, shape.columns, commit.positions.tolist()
@@ -113,13 +113,13 @@ def data_of(commit: Commit, rows: Ints) -> list[Any]:
     data: list[Any] = [None] * commit.count
     wanted = np.zeros(commit.count, dtype=bool)
     wanted[rows] = True
-    for shape in commit.shapes:
-        picked = wanted[shape.rows]
+    for shape, at in zip(commit.shapes, commit.rows_of_shapes, strict=True):
+        picked = wanted[at]
         if not picked.any():
             continue
-        at, columns = shape.rows, shape.columns
+        columns = shape.columns
         if not picked.all():
-            at, inside = shape.rows[picked], np.flatnonzero(picked).tolist()
+            at, inside = at[picked], np.flatnonzero(picked).tolist()
             columns = [[column[i] for i in inside] for column in shape.columns]
         positions = (at + commit.first).tolist()
         objects = stored_data.from_columns(shape.type, shape.schema_version, shape.fields, columns, positions)
@@ -134,8 +134,8 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
         yield _only(commit)
         return
     data = data_of(commit, rows)
-    shapes, streams, first = commit.body["shapes"], commit.streams, commit.first
-    names = [renames.current(shape[0]) for shape in shapes]
+    shapes, streams, first = commit.shapes, commit.streams, commit.first
+    names = [renames.current(shape.type) for shape in shapes]
     extras = commit.has_extras
     occurred, metadata = (commit.occurred_us, commit.metadata) if extras else ({}, {})
     columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
@@ -152,7 +152,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             version,
             first + row,
             names[code],
-            shapes[code][1],
+            shapes[code].schema_version,
             time,
             from_us(occurred[row]) if row in occurred else None,
             json_values.copy_json(metadata[row]) if row in metadata else {},
@@ -162,14 +162,13 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
 
 def _only(commit: Commit) -> RecordedEvent:
     """The event of a commit that has one. Single events are common, and arrays of one value slow."""
-    body, position = commit.body, commit.first
-    ((stream, version),) = body["streams"]
-    ((type_, schema_version, fields, columns),) = body["shapes"]
-    us = body["time"] if "time" in body else body["times"][0]
+    position, us = commit.first, commit.first_us
+    (stream,), (version,) = commit.streams, commit.first_versions
+    ((type_, schema_version, fields, columns),) = commit.shapes
     occurred, metadata = commit.occurred_us.get(0), commit.metadata.get(0)
     (data,) = stored_data.from_columns(type_, schema_version, fields, columns, [position])
     return quick_recorded(  # type: ignore[no-any-return]  # it is one, made quickly
-        ids.from_hex(body["ids"][1][0]) if "ids" in body else ids.made(commit.key, position, us),
+        commit.supplied_ids.get(0) or ids.made(commit.key, position, us),
         stream,
         version,
         position,

@@ -22,9 +22,9 @@ The body is JSON with one list a column, because columns compress and decode sev
     ids        optional: [[index, …], [hex, …]], ids that were supplied
     occurred   optional: [[index, …], [microseconds, …]]
     metadata   optional: [[index, …], [index into the third, …], [object, …]]
-    parent     optional, in a branch's first commit: [store id, position] of the fork
 
-A shape is an event type, its schema version and its exact field names, so an absent field and a null one stay apart.
+Other keys are refused. A shape is an event type, its schema version and its exact field names, so an absent field
+and a null one stay apart.
 
 A commit has at most 4,194,304 events. A body takes at most 256 MiB, and one of more than 16 MiB is stored compressed
 only where that saves less than 99 %: neither a wrong count nor a body that unpacks without end takes all memory.
@@ -35,17 +35,24 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError, RecordError
 from eventsourcing_kit.records import ids
-from eventsourcing_kit.records.record_check import MOST_EVENTS, check_body, check_codes, check_extras, check_times
+from eventsourcing_kit.records.record_check import (
+    EXTRAS,
+    MOST_EVENTS,
+    check_body,
+    check_codes,
+    check_extras,
+    check_times,
+)
 from eventsourcing_kit.records.rows import shared_objects
 
 if TYPE_CHECKING:
@@ -120,64 +127,65 @@ def _extras(rows: Rows) -> dict[str, Any]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class StoredShape:
-    """Events of one commit that look alike: one list of values a field, and where in the commit they stand."""
+class StoredShape(NamedTuple):
+    """Events of one commit that look alike: their type, schema version and fields, and one list of values a field."""
 
     type: str
     schema_version: int
     fields: list[str]
     columns: list[list[Any]]
-    rows: Ints
 
 
-@dataclass(frozen=True)
 class Commit:
-    """One decoded record. Rows are counted from 0 within the commit; positions within the log."""
+    """One decoded record. Rows are counted from 0 within the commit; positions within the log.
 
-    store: uuid.UUID
-    previous: bytes
-    body: dict[str, Any] = field(repr=False)
+    Its body is known here alone: what it says is asked for by the properties.
+    """
 
-    @property
-    def first(self) -> int:
-        """The first event's position."""
-        return int(self.body["position"])
-
-    @property
-    def count(self) -> int:
-        """The number of events."""
-        return int(self.body["count"])
-
-    @property
-    def last(self) -> int:
-        """The last event's position."""
-        return self.first + self.count - 1
-
-    @property
-    def key(self) -> int:
-        """The key of the commit's ids."""
-        return int(self.body["key"])
+    def __init__(self, store: uuid.UUID, previous: bytes, body: dict[str, Any]) -> None:
+        self.store, self.previous, self._body = store, previous, body
+        self.first: int = body["position"]
+        self.count: int = body["count"]
+        self.last = self.first + self.count - 1
+        self.key: int = body["key"]
+        self.shapes = [StoredShape._make(shape) for shape in body["shapes"]]
 
     @property
     def has_supplied_ids(self) -> bool:
         """Whether some ids were supplied and not made from the key."""
-        return "ids" in self.body
+        return "ids" in self._body
 
     @property
     def is_uniform(self) -> bool:
-        """Whether all events share their stream, their shapes and their time."""
-        return "time" in self.body and "stream" not in self.body and "shape" not in self.body
+        """Whether all events share their stream, their shape and their time."""
+        body = self._body
+        return "time" in body and "stream" not in body and "shape" not in body
 
     @property
     def has_extras(self) -> bool:
         """Whether some events have what most do not: a supplied id, a time of occurrence, metadata."""
-        return not self.body.keys().isdisjoint(("ids", "occurred", "metadata"))
+        return not self._body.keys().isdisjoint(EXTRAS)
 
     @property
     def streams(self) -> list[str]:
         """The streams it touches, in order of appearance."""
-        return [stream for stream, _ in self.body["streams"]]
+        return [stream for stream, _ in self._body["streams"]]
+
+    @property
+    def first_versions(self) -> list[int]:
+        """The version of each stream's first event here, one a stream."""
+        return [version for _, version in self._body["streams"]]
+
+    @property
+    def first_us(self) -> int:
+        """recorded_at of the first event, in microseconds."""
+        us: int = self._body["time"] if "time" in self._body else self._body["times"][0]
+        return us
+
+    @property
+    def last_us(self) -> int:
+        """recorded_at of the last event, in microseconds."""
+        return self.first_us if "time" in self._body else int(self.times[-1])
 
     @cached_property
     def positions(self) -> Ints:
@@ -187,9 +195,9 @@ class Commit:
     @cached_property
     def times(self) -> Ints:
         """recorded_at in microseconds, one an event."""
-        if "time" in self.body:
-            return np.full(self.count, self.body["time"], dtype=np.int64)
-        return np.cumsum(np.array(self.body["times"], dtype=np.int64))
+        if "time" in self._body:
+            return np.full(self.count, self._body["time"], dtype=np.int64)
+        return np.cumsum(np.array(self._body["times"], dtype=np.int64))
 
     @cached_property
     def stream_codes(self) -> Ints:
@@ -202,13 +210,13 @@ class Commit:
         return self._codes("shape")
 
     def _codes(self, name: str) -> Ints:
-        codes = self.body.get(name)
+        codes = self._body.get(name)
         return np.zeros(self.count, dtype=np.int64) if codes is None else np.array(codes)
 
     @cached_property
     def versions(self) -> Ints:
         """One version an event."""
-        firsts = np.array([version for _, version in self.body["streams"]], dtype=np.int64)
+        firsts = np.array(self.first_versions, dtype=np.int64)
         if len(firsts) == 1:
             return np.arange(firsts[0], firsts[0] + self.count, dtype=np.int64)
         order = np.argsort(self.stream_codes, kind="stable")
@@ -222,41 +230,42 @@ class Commit:
     @cached_property
     def last_versions(self) -> dict[str, int]:
         """Each stream's version after the commit."""
-        sizes = np.bincount(self.stream_codes, minlength=len(self.body["streams"])).tolist()
-        return {stream: version + n - 1 for (stream, version), n in zip(self.body["streams"], sizes, strict=True)}
+        streams = self._body["streams"]
+        sizes = np.bincount(self.stream_codes, minlength=len(streams)).tolist()
+        return {stream: version + n - 1 for (stream, version), n in zip(streams, sizes, strict=True)}
 
     @cached_property
-    def shapes(self) -> list[StoredShape]:
-        """The events by their shapes."""
-        if "shape" not in self.body:
-            name, version, fields, columns = self.body["shapes"][0]
-            return [StoredShape(name, version, fields, columns, np.arange(self.count, dtype=np.int64))]
-        codes = self.shape_codes
-        order = np.argsort(codes, kind="stable")
-        rows = np.split(order, np.cumsum(np.bincount(codes, minlength=len(self.body["shapes"])))[:-1])
-        return [
-            StoredShape(type_, version, fields, columns, at)
-            for (type_, version, fields, columns), at in zip(self.body["shapes"], rows, strict=True)
-        ]
+    def rows_of_shapes(self) -> list[Ints]:
+        """For each of `shapes`, the rows of its events, rising."""
+        if "shape" not in self._body:
+            return [np.arange(self.count, dtype=np.int64)]
+        order = np.argsort(self.shape_codes, kind="stable")
+        return np.split(order, np.cumsum(np.bincount(self.shape_codes, minlength=len(self.shapes)))[:-1])
 
     @cached_property
     def id_bytes(self) -> npt.NDArray[np.uint8]:
         """One row of 16 bytes an event."""
         rows = ids.id_bytes(self.key, self.positions, self.times)
-        if "ids" in self.body:
-            at, texts = self.body["ids"]
+        if "ids" in self._body:
+            at, texts = self._body["ids"]
             rows[at] = np.frombuffer(bytes.fromhex("".join(texts)), dtype=np.uint8).reshape(-1, 16)
         return rows
 
     @property
+    def supplied_ids(self) -> dict[int, uuid.UUID]:
+        """The ids that were supplied, by row."""
+        at, texts = self._body.get("ids", ([], []))
+        return {row: ids.from_hex(text) for row, text in zip(at, texts, strict=True)}
+
+    @property
     def occurred_us(self) -> dict[int, int]:
         """occurred_at by row, where it was given."""
-        return dict(zip(*self.body.get("occurred", ([], [])), strict=True))
+        return dict(zip(*self._body.get("occurred", ([], [])), strict=True))
 
     @property
     def metadata(self) -> dict[int, dict[str, Any]]:
         """Metadata by row, where there is any; rows with equal metadata share one object."""
-        at, codes, objects = self.body.get("metadata", ([], [], []))
+        at, codes, objects = self._body.get("metadata", ([], [], []))
         return {i: objects[code] for i, code in zip(at, codes, strict=True)}
 
 
@@ -267,8 +276,9 @@ def decode(record: bytes) -> Commit:
     try:
         text = record[_HEAD.size :]
         body = from_json(_decompressed(text) if flags else text)
+        check_body(body)
         commit = Commit(_store_id(store), previous, body)
-        _check(commit)
+        _check_columns(commit, body)
     except _DAMAGE as error:
         raise RecordError(f"a damaged commit: {type(error).__name__}: {error}") from None
     return commit
@@ -305,17 +315,17 @@ def _most_unpacked(size: int) -> int:
     return min(_BODY_BYTES, max(_SMALL_BODY_BYTES, _MOST_TIMES_SMALLER * size))
 
 
-def _check(commit: Commit) -> None:
-    body, count = commit.body, commit.body["count"]
-    check_body(body)
+def _check_columns(commit: Commit, body: dict[str, Any]) -> None:
+    count = commit.count
     if "times" in body:
         check_times(commit.times)
     if "stream" in body:
         check_codes(commit.stream_codes, count, len(body["streams"]))
     if "shape" in body:
         check_codes(commit.shape_codes, count, len(body["shapes"]))
-        if any(len(column) != len(shape.rows) for shape in commit.shapes for column in shape.columns):
-            raise ValueError("its shapes differ in length")
+        for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
+            if any(len(column) != len(rows) for column in shape.columns):
+                raise ValueError("its shapes differ in length")
     if commit.has_extras:
         check_extras(body, count)
 

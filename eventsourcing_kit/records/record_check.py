@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 MOST_EVENTS = 1 << 22
+EXTRAS = frozenset(("ids", "occurred", "metadata"))
+_KNOWN = EXTRAS | {"position", "count", "key", "time", "times", "streams", "stream", "shapes", "shape"}
 _VERSIONS = 1 << 62
 _KEYS = 1 << 64
 
 
 def check_body(body: dict[str, Any]) -> None:
     """Numbers in their ranges, names that are text, columns as long as the commit; else an error of some kind."""
+    if not body.keys() <= _KNOWN:
+        raise ValueError(f"its body has the unknown keys {sorted(body.keys() - _KNOWN)}")
     first, count, key = body["position"], body["count"], body["key"]
     if not type(first) is type(count) is type(key) is int:
         raise ValueError("its position, count or key is no whole number")

@@ -54,7 +54,7 @@ class Policies:
 
     def apply(self, commit: Commit, rows: Ints, limit: int | None, skipped: Counter[str] | None) -> Ints:
         """`rows` without those to skip, and no more than `limit`; raises where one of them is to fail."""
-        found = [self.of(shape[0], shape[1]) for shape in commit.body["shapes"]]
+        found = [self.of(shape.type, shape.schema_version) for shape in commit.shapes]
         if "skip" in found:
             rows = _without_skipped(commit, rows, found, limit, skipped)
         rows = rows[:limit]
@@ -66,7 +66,7 @@ class Policies:
 
     def refusal(self, commit: Commit, row: int) -> SchemaError:
         """The error that names an event which no class knows."""
-        type_, version, *_ = commit.body["shapes"][int(commit.shape_codes[row])]
+        type_, version, *_ = commit.shapes[int(commit.shape_codes[row])]
         name = renames.current(type_)
         kind = schema.registered(name)
         where = f"the event at position {commit.first + row}"
@@ -91,5 +91,5 @@ def _without_skipped(
     if skipped is not None:
         seen = len(rows) if limit is None or len(kept) < limit else int(kept[limit - 1]) + 1
         for code in codes[:seen][left_out[:seen]].tolist():
-            skipped[renames.current(commit.body["shapes"][code][0])] += 1
+            skipped[renames.current(commit.shapes[code].type)] += 1
     return rows[kept]

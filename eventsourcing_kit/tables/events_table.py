@@ -68,14 +68,14 @@ def _array(kind: str, values: list[Any]) -> Any:
 
 
 def _columns(commit: Commit) -> Iterator[tuple[str, list[Any]]]:
-    shapes, streams = commit.body["shapes"], commit.streams
+    shapes, streams = commit.shapes, commit.streams
     codes = commit.shape_codes.tolist()
     occurred, metadata = commit.occurred_us, commit.metadata
     yield "position", commit.positions.tolist()
     yield "stream", [streams[code] for code in commit.stream_codes.tolist()]
     yield "version", commit.versions.tolist()
-    yield "type", [shapes[code][0] for code in codes]
-    yield "schema_version", [shapes[code][1] for code in codes]
+    yield "type", [shapes[code].type for code in codes]
+    yield "schema_version", [shapes[code].schema_version for code in codes]
     yield "recorded_at", commit.times.tolist()
     yield "occurred_at", [occurred.get(row) for row in range(commit.count)]
     yield "id", ids.to_text(commit.id_bytes)
@@ -85,8 +85,8 @@ def _columns(commit: Commit) -> Iterator[tuple[str, list[Any]]]:
 
 def _data(commit: Commit) -> list[str]:
     found = ["{}"] * commit.count
-    for shape in commit.shapes:
-        for row, *values in zip(shape.rows.tolist(), *shape.columns, strict=True):
+    for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
+        for row, *values in zip(rows.tolist(), *shape.columns, strict=True):
             found[row] = _json(dict(zip(shape.fields, values, strict=True)))
     return found
 
