@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import operator
 import os
+import sys
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -267,3 +269,29 @@ def test_one_of_a_thing_is_not_told_as_several(store: ek.EventStore) -> None:
     assert repr(ek.testing.given(paid, ek.NewEvent(type="Paid"))) == "<given 1 event to <projection paid: Paid>>"
     many = store.append("a", [ek.NewEvent(type="Paid")] * 2_000)
     assert repr(many) == "<receipt: 2,000 events to 'a', version 2001, position 2001>"
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_read_decodes_each_commit_once(backwards: bool) -> None:
+    """The one that it begins with, too; what is done to its events doesn't reach the next read."""
+
+    def decoded(commits: int) -> int:
+        store, calls = ek.EventStore(), 0
+        for n in range(commits):
+            store.append("a", [ek.NewEvent(type="T", data={"n": [n]}), ek.NewEvent(type="T", data={"n": [n]})])
+
+        def look(_frame: Any, event: str, function: Any) -> None:
+            nonlocal calls
+            calls += event == "c_call" and getattr(function, "__name__", "") == "from_json"
+
+        sys.setprofile(look)
+        try:
+            events = list(store.read(backwards=backwards))
+        finally:
+            sys.setprofile(None)
+        for event in events:
+            event.data["n"].append("changed")
+        assert [event.data["n"] for event in store.read()] == [[n] for n in range(commits) for _ in range(2)]
+        return calls
+
+    assert decoded(5) == 5 * decoded(1) > 0

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import uuid
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -330,15 +331,18 @@ class Log:
         """The commit that holds a position; the last one is kept, for often another of its positions is asked for."""
         self.check_process()
         commit = self._last_commit
-        if commit is not None and commit.first <= position <= commit.last:
-            return commit
+        if commit is None or not commit.first <= position <= commit.last:
+            commit = self._last_commit = self._found(position)
+        return commit
+
+    def _found(self, position: int) -> Commit:
+        """The commit that holds a position, decoded anew: who reads it may change what its events hold."""
         row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
         if row is None:
             raise StorageError(f"the log holds no commit with position {position}; it is damaged")
         commit = decode(row[1])
         if not commit.first <= position <= commit.last:
             raise StorageError(f"the log has a hole at position {position}; it is damaged")
-        self._last_commit = commit
         return commit
 
     def commits(self, after: int, upto: int, *, backwards: bool = False) -> Iterator[Commit]:
@@ -349,12 +353,13 @@ class Log:
         if at_hand is not None:
             yield from map(decode, at_hand)
             return
-        first = self.commit_of(after + 1).first
-        end = first if backwards else upto + 1
-        rows = self.table.scan(keys.log(first), keys.log(upto + 1), descending=backwards, rows=_ROWS_A_FETCH)
+        begin = self._found(after + 1)
+        end = begin.first if backwards else upto + 1
+        bounds = keys.log(begin.last + 1), keys.log(upto + 1)
+        rows = self.table.scan(*bounds, descending=backwards, rows=_ROWS_A_FETCH) if begin.last < upto else ()
+        later = (decode(record) for _, record in rows)
         expected = None
-        for _, record in rows:
-            commit = decode(record)
+        for commit in chain(later, [begin]) if backwards else chain([begin], later):
             at = commit.last + 1 if backwards else commit.first
             if expected is None and backwards and commit.last < upto:
                 raise StorageError(f"the log has a hole at position {commit.last + 1}; it is damaged")

@@ -24,10 +24,10 @@ from eventsourcing_kit.storage.underway import underway
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
 T = TypeVar("T")
-__all__ = ["FAILURES", "Running", "aside", "binding", "drive", "slate"]
+__all__ = ["FAILURES", "Running", "aside", "binding", "drive", "put_all", "slate"]
 _SLICE_SECONDS = 0.5
 FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
@@ -176,30 +176,6 @@ def _copy_bytes_at_once() -> None:
         write(self, struct.pack(layout, value))
 
     builder.write, builder._pack_into = write, pack_into
-    slate.WriteBatch.put = _quick_put()
-
-
-def _quick_put() -> Callable[[Any, bytes, bytes], None]:
-    """`WriteBatch.put` without the binding's intermediate buffers: a commit may have ten thousand rows."""
-    library = binding._UniffiLib
-    to_buffer = library[
-        "ffi_slatedb_uniffi_rustbuffer_from_bytes"
-    ]  # by name: a function with argument types of its own
-    to_buffer.argtypes = (_Foreign, ctypes.POINTER(binding._UniffiRustCallStatus))
-    to_buffer.restype = binding._UniffiRustBuffer
-    put_row = library.uniffi_slatedb_uniffi_fn_method_writebatch_put
-
-    def put(self: Any, key: bytes, value: bytes) -> None:
-        status = binding._UniffiRustCallStatus.default()
-        by_reference = ctypes.byref(status)
-        rows = []
-        for part in (key, value):
-            text = len(part).to_bytes(4, "big") + part
-            rows.append(to_buffer(_Foreign(len(text), text), by_reference))
-        put_row(self._uniffi_clone_handle(), *rows, by_reference)
-        binding._uniffi_check_call_status(binding._UniffiFfiConverterTypeError, status)
-
-    return put
 
 
 class _Foreign(ctypes.Structure):
@@ -208,4 +184,38 @@ class _Foreign(ctypes.Structure):
     _fields_: ClassVar = [("len", ctypes.c_int32), ("data", ctypes.c_char_p)]
 
 
+def _quick_put() -> Callable[[Any, Iterable[tuple[bytes, bytes | None]]], None]:
+    """Rows into a `WriteBatch` without the binding's intermediate buffers; None as a value removes a row.
+
+    A commit may have ten thousand rows, and each takes four calls of the library. They only copy bytes, so they keep
+    Python's lock: to give it up and get it back takes longer.
+    """
+    library = ctypes.PyDLL(binding._UniffiLib._name)
+
+    def function(name: str, result: Any, *arguments: Any) -> Any:
+        found = library[name]
+        found.restype, found.argtypes = result, (*arguments, ctypes.c_void_p)
+        return found
+
+    own, buffer = "uniffi_slatedb_uniffi_fn", binding._UniffiRustBuffer
+    to_buffer = function("ffi_slatedb_uniffi_rustbuffer_from_bytes", buffer, _Foreign)
+    clone = function(f"{own}_clone_writebatch", ctypes.c_uint64, ctypes.c_uint64)
+    put = function(f"{own}_method_writebatch_put", None, ctypes.c_uint64, buffer, buffer)
+
+    def put_all(batch: Any, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        status = binding._UniffiRustCallStatus.default()
+        told, handle = ctypes.addressof(status), batch._handle
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+                continue
+            texts = len(key).to_bytes(4, "big") + key, len(value).to_bytes(4, "big") + value
+            put(clone(handle, told), *[to_buffer(_Foreign(len(text), text), told) for text in texts], told)
+            if status.code:
+                binding._uniffi_check_call_status(binding._UniffiFfiConverterTypeError, status)
+
+    return put_all
+
+
 _copy_bytes_at_once()
+put_all = _quick_put()

@@ -10,7 +10,7 @@ from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededE
 from eventsourcing_kit.storage import journal, keys
 from eventsourcing_kit.storage.journal_reader import Follower
 from eventsourcing_kit.storage.recent import Recent, merged
-from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, drive, slate
+from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, drive, put_all, slate
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
 from eventsourcing_kit.storage.slate.settings import object_store, path_in
 from eventsourcing_kit.storage.underway import underway
@@ -39,11 +39,7 @@ class Batch:
 
     def add(self, rows: Iterable[Row]) -> None:
         """More of them; of two with one key the later counts."""
-        for key, value in rows:
-            if value is None:
-                self.made.delete(key)
-            else:
-                self.made.put(key, value)
+        put_all(self.made, rows)
 
 
 class Table:
