@@ -120,7 +120,8 @@ class Subscriber:
 
     def _do_errands(self) -> None:
         while self._errands:
-            self._errands.popleft().run()
+            self._errands[0].run()
+            self._errands.popleft()  # only now: who waits for it does it himself where this thread has ended
 
     def _settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
         try:
@@ -162,6 +163,11 @@ class Subscriber:
             pass  # its last events are delivered again
         except BaseException as error:
             self.error = self.error or error
+        self.settle_end()
+
+    def settle_end(self, error: BaseException | None = None) -> None:
+        """Nothing more comes, for this reason where it is not known yet; who waits is told."""
+        self.error = self.error or error
         self.ended.set()
         self.delivery.ring_all()
 
@@ -177,5 +183,8 @@ def _run(ref: weakref.ref[Subscriber], log: Log, bell: Bell) -> None:
                 bell.wait(POLL_SECONDS if log.read_only else None)
             else:
                 bell.wait(wait)
+    except BaseException as error:  # between two turns, or at the very end of one
+        if (subscriber := ref()) is not None:
+            subscriber.settle_end(error)
     finally:
         log.bells.remove(bell)

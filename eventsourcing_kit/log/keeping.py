@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.local_folder import Sync
     from eventsourcing_kit.storage.slate.table import Table
+    from eventsourcing_kit.storage.worker import Errand
 
     Rows = Sequence[tuple[bytes, bytes | None]]
 
@@ -100,6 +101,7 @@ class Journalled:
         self._ready = Batch()  # what SlateDB takes next …
         self._unready: deque[Rows] = deque([self._recent.rows()])  # … and what is not in it yet
         self._making_ready = threading.Lock()
+        self._begun: list[Errand] = []  # what was to make it ready; none is left unlooked at
         self._beside = Worker("eventsourcing-kit-journal")
         self._is_sound = True
         self.worth_waiting = 0.0
@@ -118,7 +120,7 @@ class Journalled:
                 self._recent.add(rows)
                 self._unready.append(rows)
                 if len(self._unready) == _MANY:
-                    self._beside.begin(self._make_ready)
+                    self._begun.append(self._beside.begin(self._make_ready))
                 if self._sync is not None:
                     self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
             else:
@@ -132,18 +134,30 @@ class Journalled:
 
     def _move_on(self, number: int, rows: Rows = ()) -> None:
         """Have SlateDB take over what the journal holds, and more rows with it."""
-        self._unready.append([*rows, (keys.JOURNALLED, keys.u64(number))])
-        self._make_ready()
-        batch, self._ready = self._ready, Batch()
-        self._table.write(batch, flush=True)
+        self._table.write(self._batch([*rows, (keys.JOURNALLED, keys.u64(number))]), flush=True)
         self.again()
         self._journal.begin_again(number)
         self._recent.clear()
 
+    def _batch(self, last: Rows) -> Batch:
+        """All that SlateDB is to take; made anew where making it ready has failed, for some of it may be missing."""
+        begun, self._begun = self._begun, []
+        try:
+            for errand in begun:
+                errand.outcome()
+            self._make_ready()
+            batch, self._ready = self._ready, Batch()
+        except Exception:
+            self._unready.clear()
+            batch, self._ready = Batch(self._recent.rows()), Batch()
+        batch.add(last)
+        return batch
+
     def _make_ready(self) -> None:
         with self._making_ready:
             while self._unready:
-                self._ready.add(self._unready.popleft())
+                self._ready.add(self._unready[0])
+                self._unready.popleft()  # now that nothing can go wrong with it
 
     def again(self) -> None:
         """Return when what SlateDB has is durable."""

@@ -108,10 +108,11 @@ class Placement:
         encoded = record.encode(place, rows)
         entry = _entry(place, len(rows), record.digest(encoded))
         written = commit_rows.rows(entry, encoded, now, rows.ids)
+        placed = Placed(place, written, entry, encoded, _stored(submission.batches, before, entry.first, encoded))
+        versions = tip.versions | now
         self._has_supplied |= submission.has_ids
-        tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
-        tip.versions.update(now)
-        return Placed(place, written, entry, encoded, _stored(submission.batches, before, entry.first, encoded))
+        tip.last, tip.us, tip.digest, tip.versions = entry.last, entry.last_us, entry.digest, versions
+        return placed
 
     def advance(self, tip: Tip) -> None:
         """What was placed up to `tip` is stored."""

@@ -200,6 +200,15 @@ class Writer:
     # -- the writer's thread -----------------------------------------------------------------------------------------
 
     def _work(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # between two groups: what was queued is not stored
+            self._failed = self._failed or _failure(error)
+        self._silent_since = time.monotonic()
+        with self._turn, contextlib.suppress(Exception):  # what was acknowledged is durable as it is
+            self._keeping.close()
+
+    def _serve(self) -> None:
         ends = False
         while not ends:
             first = self._held or self._queue.get()
@@ -209,10 +218,6 @@ class Writer:
             group, ends = self._group(first)
             with self._turn:
                 self._run(group)
-        self._silent_since = time.monotonic()
-        # What was acknowledged is durable as it is.
-        with self._turn, contextlib.suppress(StorageError, StoreClosedError, OSError):
-            self._keeping.close()
 
     def _group(self, first: _Request) -> tuple[list[_Request], bool]:
         """The requests that wait now, and those that are about to: who has just been served often comes back at once.
@@ -236,8 +241,12 @@ class Writer:
         self._stores_in = threading.get_ident()
         try:
             self._store(group)
+        except BaseException as error:
+            self._fail(group, error)
         finally:
-            self._stores_in = None
+            self._stores_in = self._silent_since = None
+            for request in group:
+                request.done.open()
 
     def _store(self, group: list[_Request]) -> None:
         tip = self._placement.tip.branch()
@@ -250,19 +259,12 @@ class Writer:
                 request.error = error
         placed = [request.placed for request in group if request.placed is not None]
         rows = [row for request in group if request.error is None for row in request.rows]
-        try:
-            if rows:
-                self._bring_in(rows, placed)
-        except BaseException as error:
-            self._fail(group, error)
-        else:
-            self._placement.advance(tip)
-            if placed:
-                self._log.advance((one.entry, one.record) for one in placed)
+        if rows:
+            self._bring_in(rows, placed)
+        self._placement.advance(tip)
+        if placed:
+            self._log.advance((one.entry, one.record) for one in placed)
         self._crowd = len(group) + self._queue.qsize()
-        self._silent_since = None
-        for request in group:
-            request.done.open()
 
     def _place(self, request: _Request, tip: Tip) -> None:
         self._check_usable()
@@ -307,10 +309,19 @@ class Writer:
             self._log.superseded = True
             self._log.bells.ring()
         else:
-            self._failed = f"an earlier append failed in the storage ({error})"
+            self._failed = _failure(error)
         for request in group:
             if request.error is None:
+                request.error = error  # else, where there is no room to say more, it would look as if it were stored
                 request.error = error if known else OutcomeUnknownError(
-                    f"{error}; the append may be stored or not: open the store again and {_AGAIN}",
+                    f"{_told(error)}; the append may be stored or not: open the store again and {_AGAIN}",
                     request.identified(),
                 )  # fmt: skip
+
+
+def _failure(error: BaseException) -> str:
+    return f"an earlier append failed in the storage ({_told(error)})"
+
+
+def _told(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import threading
+import time
+from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +27,10 @@ class Latch:
         self._closed.acquire()
 
     def open(self) -> None:
-        """Let the waiting thread go on."""
-        self.is_open = True
-        self._closed.release()
+        """Let the waiting thread go on; safe to call twice, by one thread."""
+        if not self.is_open:
+            self.is_open = True
+            self._closed.release()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether it was opened in time."""
@@ -34,28 +39,37 @@ class Latch:
         return self.is_open
 
 
+_LOOK_SECONDS = 0.5
+_NOT_DONE = RuntimeError("a thread ended before its work was done")
+
+
 class Errand:
     """One piece of work for another thread, and its outcome."""
 
-    def __init__(self, work: Callable[[], Any]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[], Any], by: threading.Thread | None = None) -> None:
+        self._work, self._by = work, by
         self._done = Latch()
         self._result: Any = None
-        self._error: BaseException | None = None
+        self._error: BaseException | None = _NOT_DONE
 
     def run(self) -> None:
-        """Do it; called once, by the thread whose errand it is."""
-        try:
-            self._result = self._work()
-        except BaseException as error:
-            self._error = error
-        finally:
-            self._done.open()
+        """Do it, once, however often this is called: by the thread whose errand it is."""
+        if self._error is _NOT_DONE:
+            try:
+                self._result = self._work()
+                self._error = None
+            except BaseException as error:
+                self._error = error
+        self._done.open()
 
     def outcome(self, seconds: float | None = None) -> Any:
         """What the work returned or raised; raises `TimeoutError` where that takes longer."""
-        if not self._done.wait(seconds):
-            raise TimeoutError
+        end = math.inf if seconds is None else time.monotonic() + seconds
+        while not self._done.wait(min(_LOOK_SECONDS, max(end - time.monotonic(), 0))):
+            if time.monotonic() >= end:
+                raise TimeoutError
+            if self._by is not None and not self._by.is_alive() and not self._done.is_open:
+                break  # it failed before it had begun
         if self._error is not None:
             raise self._error
         return self._result
@@ -65,17 +79,28 @@ class Worker:
     """A daemon thread for errands."""
 
     def __init__(self, name: str) -> None:
-        self._queue: SimpleQueue[Errand | None] = SimpleQueue()
-        threading.Thread(target=self._loop, name=name, daemon=True).start()
+        self._errands: deque[Errand | None] = deque()
+        self._more: SimpleQueue[None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+        self._thread.start()
 
     def _loop(self) -> None:
-        while (errand := self._queue.get()) is not None:
-            errand.run()
+        """An errand is taken away when it is done: what fails besides the work itself is done again, and no loss."""
+        while True:
+            with contextlib.suppress(Exception):
+                while self._errands:
+                    errand = self._errands[0]
+                    if errand is None:
+                        return
+                    errand.run()
+                    del errand  # nothing is held while nothing is to be done
+                    self._errands.popleft()
+                self._more.get()
 
     def begin(self, work: Callable[[], Any]) -> Errand:
         """Have it done after what was begun before."""
-        errand = Errand(work)
-        self._queue.put(errand)
+        errand = Errand(work, self._thread)
+        self._add(errand)
         return errand
 
     def last(self, work: Callable[[], Any]) -> Errand:
@@ -86,4 +111,8 @@ class Worker:
 
     def end(self) -> None:
         """End after what was begun."""
-        self._queue.put(None)
+        self._add(None)
+
+    def _add(self, errand: Errand | None) -> None:
+        self._errands.append(errand)
+        self._more.put(None)

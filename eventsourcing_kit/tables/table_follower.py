@@ -8,7 +8,7 @@ import time
 from html import escape
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.errors import EventSourcingError, StorageError, StoreClosedError
+from eventsourcing_kit.errors import StorageError, StoreClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,16 +44,23 @@ class Follower:
         return not self._stopping.is_set()
 
     def _after_append(self) -> None:
-        """A table that fails says so in `lag`: it must not make the append look as if it had failed."""
-        with contextlib.suppress(EventSourcingError):
+        """What fails says so here and in `lag`: it must not make the append look as if it had failed."""
+        try:
             self._catch_up()
+            self.error = None
+        except Exception as error:
+            self.error = error
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
-            start = time.monotonic()
-            self._look()
-            taken = time.monotonic() - start if self.error is None else _MOST_SECONDS
-            self._stopping.wait(min(max(taken, _LOOK_SECONDS), _MOST_SECONDS))  # under load in larger batches
+        try:
+            while not self._stopping.is_set():
+                start = time.monotonic()
+                self._look()
+                taken = time.monotonic() - start if self.error is None else _MOST_SECONDS
+                self._stopping.wait(min(max(taken, _LOOK_SECONDS), _MOST_SECONDS))  # under load in larger batches
+        except Exception as error:  # between two looks
+            self.error = error
+            self._stopping.set()
 
     def _look(self) -> None:
         try:
