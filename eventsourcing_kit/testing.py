@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from html import escape
@@ -103,8 +104,10 @@ def exercise(*steps: tuple[Callable[[Any], object], str], right: str) -> Exercis
     """An exercise that answers back: a function from an answer to a `Verdict`.
 
     Each step is a requirement and the hint for an answer that misses it. They are tried in order, so put
-    the particular mistake before the general one; `right` is said when all hold. A requirement that raises
-    is missed.
+    the particular mistake before the general one; `right` is said when all hold. A requirement is missed where it
+    gives something false, or fails an assertion, as `given(…).then(…)` does. Where the answer's own code raises
+    anything, or the requirement can do nothing with such an answer, the verdict shows that error and no hint. Raises
+    `InputError` where a step is no pair of a function and a text.
 
     >>> check = exercise(
     ...     (lambda answer: answer != 130, "you added what was withdrawn"),
@@ -121,6 +124,8 @@ def exercise(*steps: tuple[Callable[[Any], object], str], right: str) -> Exercis
     not yet: you added what was withdrawn
     >>> check(70)
     right: a balance is what its events add up to
+    >>> exercise((lambda total: total([1, 2]) == 3, "add them up"), right="yes")(lambda events: events + 1)
+    not yet: TypeError: can only concatenate list (not "int") to list
     """
     if not steps:
         raise InputError("an exercise needs at least one step; write (requirement, hint): a function and a text")
@@ -144,19 +149,30 @@ class Exercise:
         """The verdict on an answer; `...` is none yet."""
         if answer is ...:
             return Verdict("not answered yet")
-        missed = (hint for requirement, hint in self._steps if not _holds(requirement, answer))
-        hint = next(missed, None)
-        return Verdict(f"right: {self._right}") if hint is None else Verdict(f"not yet: {hint}")
+        for requirement, hint in self._steps:
+            if missed := _missed(requirement, hint, answer):
+                return Verdict(f"not yet: {missed}")
+        return Verdict(f"right: {self._right}")
 
     def __repr__(self) -> str:
         return f"exercise({len(self._steps)} steps)"
 
 
-def _holds(requirement: Callable[[Any], object], answer: object) -> bool:
+def _missed(requirement: Callable[[Any], object], hint: str, answer: object) -> str:
+    """What to say of an answer that misses the requirement; "" where it holds."""
     try:
-        return bool(requirement(answer))
-    except Exception:  # an answer of the wrong kind may raise anything: a miss, not a crash
-        return False
+        return "" if requirement(answer) else hint
+    except Exception as error:
+        own = _own_error(error, answer)
+        return hint if own is None else f"{type(own).__name__}: {own}".removesuffix(": ")
+
+
+def _own_error(error: Exception, answer: object) -> BaseException | None:
+    """What the answer's own code raised; None where an assertion of the check itself has failed."""
+    if not isinstance(error, AssertionError):
+        return error
+    called = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return error if getattr(answer, "__code__", None) in called else error.__cause__
 
 
 class Verdict:
@@ -170,4 +186,4 @@ class Verdict:
 
     def _repr_html_(self) -> str:
         head, colon, rest = self._text.partition(":")
-        return f"<b>{escape(head + colon)}</b>{escape(rest)}"
+        return f"<b>{escape(head + colon)}</b>{escape(rest)}".replace("\n", "<br>")

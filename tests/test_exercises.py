@@ -48,12 +48,15 @@ def test_the_cells_that_hold_the_answers_are_folded(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_wrong_answers_get_their_hint_and_solutions_are_right(path: Path) -> None:
-    """The whole notebook runs with every typical mistake, one after the other, and then with the solutions."""
+    """The whole notebook runs with every typical mistake in turn, then with the solutions, and nothing warns."""
     expected = answers.answers_of(path)
     code = {id_: [*each.wrong, each.solution] for id_, each in expected.items()}
     notebook = answers.all_answered(execution.read(path), code)
     ids = [f"{id_}--{at}" for id_, several in code.items() for at in range(len(several))]
-    found = answers.verdicts(execution.execute(notebook, path.parent), ids)
+    execution.execute(notebook, path.parent)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    found = answers.verdicts(notebook, ids)
     for id_, each in expected.items():
         assert found[f"{id_}--{len(each.wrong)}"].startswith(RIGHT)
         for at, (wrong, hint) in enumerate(each.wrong.items()):

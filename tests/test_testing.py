@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import eventsourcing_kit as ek
 from eventsourcing_kit.errors import EventSourcingError, InputError, NotebookError
 from eventsourcing_kit.testing import check_notebook, clock, exercise
 
@@ -162,10 +163,66 @@ def test_verdicts_are_short_and_the_same_in_text_and_html() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, "70", [], pd.DataFrame({"a": [1, 2]})])
-def test_an_answer_of_the_wrong_kind_is_not_yet_right(answer: Any) -> None:
-    """A requirement that raises is missed; the learner sees its hint, not a traceback."""
-    check = exercise((lambda answer: answer + 1 == 71, "a number, please"), right="yes")
-    assert repr(check(answer)) == "not yet: a number, please"
+def test_an_answer_of_the_wrong_kind_is_told_what_cannot_be_done_with_it(answer: Any) -> None:
+    """By the error, not by the hint of a mistake that the learner didn't make."""
+    verdict = repr(exercise((lambda answer: answer + 1 == 71, "subtract"), right="yes")(answer))
+    assert re.match(r"not yet: (Type|Value)Error: ", verdict)
+    assert "subtract" not in verdict
+
+
+def forgotten(state: int, event: dict[str, int]) -> None:
+    """A handler whose author forgot to return something."""
+
+
+def misspelt(state: int, event: dict[str, int]) -> int:
+    return state + event["amont"]
+
+
+def doubtful(state: int, event: dict[str, int]) -> int:
+    assert state > 0, "who paid that?"
+    return state + event["amount"]
+
+
+@pytest.mark.parametrize(("handler", "said"), [(forgotten, "None"), (misspelt, "amont"), (doubtful, "who paid that?")])
+def test_a_learner_sees_the_error_of_their_own_code(handler: Callable[..., Any], said: str) -> None:
+    """Not the hint of another mistake, whoever runs the code: the store, a specification or the check itself."""
+    fact = ek.NewEvent(type="Paid", data={"amount": 4})
+    store = ek.EventStore()
+    store.append("card-1", fact)
+    total = ek.Projection("total", initial=lambda: 0)
+    total.on("Paid")(handler)
+    spending = ek.Decider(decide=lambda command, state: handler(state, command), evolve=handler, initial=lambda: 0)
+    for answer, requirement in (
+        (total, lambda one: store.replay(one) != {"card-1": 5}),
+        (total, lambda one: ek.testing.given(one, fact).then(4)),
+        (spending, lambda one: ek.testing.given(one, fact).when({"amount": 4}).then(fact)),
+        (handler, lambda one: one(0, {"amount": 4}) + 1),
+    ):
+        verdict = repr(exercise((requirement, "leave it out"), right="yes")(answer))
+        assert "leave it out" not in verdict
+        assert said in verdict, (answer, verdict)
+
+
+def test_a_specification_or_an_assertion_that_fails_is_a_requirement_that_is_missed() -> None:
+    def is_four(answer: object) -> bool:
+        assert answer == 4
+        return True
+
+    seen = ek.Projection("seen", initial=lambda: 0)
+    seen.on("Paid")(lambda state, event: state + 1)
+    paid = ek.NewEvent(type="Paid")
+    specified = exercise((lambda one: ek.testing.given(one, paid, paid).then(3), "count to three"), right="yes")
+    assert repr(specified(seen)) == "not yet: count to three"
+    asserted = exercise((is_four, "four, please"), right="yes")
+    assert [repr(asserted(answer)) for answer in (3, 4)] == ["not yet: four, please", "right: yes"]
+
+
+def test_an_error_of_several_lines_keeps_them_in_html() -> None:
+    def answer() -> None:
+        raise ValueError("one <line>\nanother")
+
+    verdict = exercise((lambda one: one(), "hint"), right="yes")(answer)
+    assert verdict._repr_html_() == "<b>not yet:</b> ValueError: one &lt;line&gt;<br>another"
 
 
 @pytest.mark.parametrize("steps", [(), ("hint",), ((lambda answer: True),), (("hint", lambda answer: True),)])

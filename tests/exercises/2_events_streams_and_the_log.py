@@ -14,6 +14,7 @@ ANSWERS = {
     "exercise-read": Answers(
         solution="read = store.read(types=[MoneyWithdrawn], after=4)",
         wrong={
+            "read = list(store.read(types=[MoneyWithdrawn], after=4))": "what store.read(…) gives",
             "read = store.read(after=4)": "not all of these are withdrawals",
             "read = store.read(types=[MoneyWithdrawn], after=5)": "leaves out 5 itself",
             "read = store.read(types=[MoneyWithdrawn], after=4, backwards=True)": "leave backwards out",

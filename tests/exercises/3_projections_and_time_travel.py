@@ -29,6 +29,7 @@ ANSWERS = {
     "exercise-waiting": Answers(
         solution=_WAITING.format(key=", key=None") + _DOWN.format(types=_ALL),
         wrong={
+            "waiting = 0": "should be a projection",
             _WAITING.format(key="") + _DOWN.format(types=_ALL): "needs key=None",
             _WAITING.format(key=", key=None"): "completed ones no longer wait",
             _WAITING.format(key=", key=None") + _DOWN.format(types="TransferCompleted"): "refused transfer",

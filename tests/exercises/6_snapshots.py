@@ -10,6 +10,7 @@ _AMOUNTS = """kept_amounts = ek.Projection("kept amounts", initial={initial}{pol
 def keep(state, event):
     return {state}
 """
+_IN_PLACE = "(state.append(event.amount), state)[1]"
 _POLICY, _LIST = ", snapshots=25", "sorted({*state, event.amount})"
 
 ANSWERS = {
@@ -29,8 +30,9 @@ ANSWERS = {
             _AMOUNTS.format(initial="list", policy=_POLICY, state="[event.amount]"): "which amounts",
             _AMOUNTS.format(initial="list", policy=_POLICY, state="[*state, event.amount]"): "only once",
             _AMOUNTS.format(initial="list", policy=_POLICY, state=f"{_LIST}[::-1]"): "sort them",
+            _AMOUNTS.format(initial="list", policy=_POLICY, state=_IN_PLACE): "in place",
             _AMOUNTS.format(initial="tuple", policy=_POLICY, state=f"tuple({_LIST})"): "no snapshots",
-            _AMOUNTS.format(initial="list", policy="", state=_LIST): "no snapshots",
+            _AMOUNTS.format(initial="list", policy="", state=_LIST): "has no policy for snapshots",
         },
     ),
 }

@@ -29,7 +29,7 @@ ANSWERS = {
         wrong={
             'split_name = {"given_name": "Ada", "family_name": "Lind"}': "should be a function",
             _SPLIT.format(decorator=_DECORATOR, body="return data"): "given_name 'Ada'",
-            _SPLIT.format(decorator=_DECORATOR, body=_TWO): "Bo has only one name",
+            _SPLIT.format(decorator=_DECORATOR, body=_TWO): "not enough values",
             _SPLIT.format(decorator=_DECORATOR, body=_FIRST_TWO): "some have more",
             _SPLIT.format(decorator="# to be registered later", body=_BLANK): "decorate it",
         },

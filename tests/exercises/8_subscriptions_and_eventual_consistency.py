@@ -23,7 +23,7 @@ ANSWERS = {
         solution=_TAKE_IN.format(unseen="event.version > version", balance=_MORE),
         wrong={
             "take_in = page": "should be a function",
-            _BARE: "a pair (version, balance)",
+            _BARE: "be a pair (version, balance)",
             _TAKE_IN.format(unseen="event.version > version", balance="event.data.amount"): "each once",
             _TAKE_IN.format(unseen="True", balance=_MORE): "each twice in a row",
             _TAKE_IN.format(unseen="event.version != version", balance=_MORE): "compare with <=",

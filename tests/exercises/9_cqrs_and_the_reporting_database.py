@@ -32,6 +32,9 @@ ANSWERS = {
         wrong={
             "turnover = cash": "a dict with the keys",
             'turnover = {"paid_in": 0, "paid_out": 0}': "should be a projection",
+            _TURNOVER.format(incoming=_CASH, amount=_AMOUNT, sign="+").replace(
+                "return state |", "state |="
+            ): "in place",
             _TURNOVER.format(incoming=_CASH, amount=_AMOUNT, sign="-"): "paid_out should grow",
             _TURNOVER.format(incoming=_CASH, amount="1", sign="+"): "you count the events",
             _TURNOVER.format(incoming=f'{_CASH}, "TransferCompleted"', amount=_AMOUNT, sign="+"): "to neither",
