@@ -37,7 +37,7 @@ _WRITER = """
     made = opening.settings
     def busy(*given):
         settings = made(*given)
-        collects = given == () or given[0]
+        collects = given[0]
         for key, value in {
             "l0_sst_size_bytes": "4096", "max_unflushed_bytes": "65536", "manifest_poll_interval": '"50ms"',
             "compactor_options.poll_interval": '"50ms"', "compactor_options.worker.compactions_poll_interval": '"50ms"',

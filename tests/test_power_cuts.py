@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.storage import device, local_folder, marker, wal
+from eventsourcing_kit.storage import device, marker, wal
+from eventsourcing_kit.storage.slate import files
 from tests.power import ROOT, Machine
 
 
@@ -182,7 +183,7 @@ def test_a_manifest_that_no_acknowledgement_relied_on_is_set_aside_after_a_cut(
     """Half-written as it may be, it would keep the store from opening; its events stand in the write-ahead log."""
     with ek.EventStore(folder) as store:
         store.append("a", [noted(n) for n in range(5)])
-    newest = local_folder.newest_manifest(folder)
+    newest = files.newest_manifest(folder)
     assert ((marker.read(folder) or marker.Marker()).manifest or newest) <= newest
     half_written = folder / "log" / "manifest" / f"{newest + 1:020d}.manifest"
     half_written.write_bytes(bytes(400))
@@ -206,7 +207,7 @@ def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder:
             store.append("a", noted(n))
             drive(lambda: store._log.table._db.flush_with_options(_MEMTABLE))
             store.append("a", noted(n))
-            assert (marker.read(folder) or marker.Marker()).manifest == local_folder.newest_manifest(folder)
+            assert (marker.read(folder) or marker.Marker()).manifest == files.newest_manifest(folder)
 
 
 def _memtable() -> object:

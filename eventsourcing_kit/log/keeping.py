@@ -136,6 +136,7 @@ class Journalled:
         """Have SlateDB take over what the journal holds, and more rows with it."""
         self._table.write(self._batch([*rows, (keys.JOURNALLED, keys.u64(number))]), flush=True)
         self.again()
+        self._journal.check_owned()  # who was stopped in between may have written where others have tidied up
         self._journal.begin_again(number)
         self._recent.clear()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.errors import InputError, StorageError, SupersededError
 from eventsourcing_kit.log.keeping import Flushed, Journalled
 from eventsourcing_kit.log.log import Log
 from eventsourcing_kit.log.writer import Writer
-from eventsourcing_kit.storage import device, local_folder, repair
+from eventsourcing_kit.storage import device, local_folder, repair, sweep
 from eventsourcing_kit.storage.journal import refuse, take_over
+from eventsourcing_kit.storage.slate.opening import Opening, merge
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.location import Location
     from eventsourcing_kit.storage.marker import Marker
+
+_MERGE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,13 @@ def _journal(folder: Path, durable: bool) -> Journal | None:
 
 def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[Log, Writer]:
     ready = None if location.folder is None else repair.make_ready(location.folder, fsync=terms.fsync)
+    older = set() if location.folder is None else _merged(location, location.folder, journal)
     log = _log(location, terms, ready, journal)
     writer = None
     try:
         writer = Writer(log, _keeping(log, terms, ready, journal), clock=terms.clock, seed=terms.seed)
+        if ready is not None:
+            _tidy(log, ready, older)
         if journal is not None:
             journal.open_to_others()
     except BaseException:
@@ -109,6 +116,27 @@ def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[
         log.close()
         raise
     return log, writer
+
+
+def _merged(location: Location, folder: Path, journal: Journal | None) -> set[str]:
+    """The names of a folder's tables, after small ones are merged. Nothing depends on that."""
+    with suppress(StorageError, SupersededError, OSError):
+        if journal is not None and sweep.must_merge(folder):
+            journal.check_owned()
+            merge(Opening(location, collects=False), _MERGE_SECONDS, lambda: not sweep.must_merge(folder))
+    return sweep.tables(folder)
+
+
+def _tidy(log: Log, ready: Marker, older: set[str]) -> None:
+    """Leave no more in the folder than the opening before, of what each leaves. Nothing depends on it."""
+    folder = log.folder
+    assert folder is not None
+    with suppress(StorageError, OSError):
+        if settles := sweep.must_settle(folder) and not local_folder.is_full(folder):
+            log.table.settle()
+        if settles and not ready.syncs:
+            local_folder.Files(folder).sync()
+        sweep.sweep(folder, durable=None if ready.written_through else ready.manifest, older=older)
 
 
 def _log(location: Location, terms: Terms, ready: Marker | None = None, journal: Journal | None = None) -> Log:

@@ -15,6 +15,7 @@ Each module imports only from those above it.
     recent           rows that stand in the journal and not yet in SlateDB's tables; reads see both as one
     slate            the only package that talks to SlateDB
     wal              the write-ahead files of a folder, looked at before SlateDB sees them
+    sweep            what a folder needs no more, removed
     local_folder     a store's folder on disk, made ready and synced
     diagnosis        why a bucket does not answer
     damage           which files of a folder are damaged

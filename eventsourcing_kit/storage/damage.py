@@ -126,7 +126,7 @@ def read_table(file: Path) -> list[tuple[bytes, bytes]]:
 
 
 def _manifests(folder: Path, safe: Marker) -> list[Damage]:
-    newest = local_folder.newest_manifest(folder)
+    newest = files.newest_manifest(folder)
     if newest < (safe.manifest or 0):
         return [Damage(_manifest(safe.manifest or 0), "is missing")]
     if newest == 0:
@@ -144,15 +144,15 @@ def _manifest(number: int) -> str:
 
 
 def _newest(folder: Path) -> files.Manifest:
-    none = files.Manifest(0, [], [])
-    return files.manifest(folder) if local_folder.newest_manifest(folder) else none
+    none = files.Manifest(0, [], [], [])
+    return files.manifest(folder) if files.newest_manifest(folder) else none
 
 
 def _compactions(folder: Path) -> list[Damage]:
-    ids = local_folder.numbered(folder / "log" / "compactions", ".compactions")
+    ids = files.numbered(folder, files.NOTES)
     try:
         if ids:
-            files.check_compactions(folder)
+            files.is_merging(folder)
     except StorageError as failure:
         return [Damage(f"log/compactions/{ids[-1]:020d}.compactions", _reason(failure))]
     return []

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventsourcing_kit.errors import StorageError, SupersededError
 from eventsourcing_kit.storage import device, marker, wal
 from eventsourcing_kit.storage.slate import files
+from eventsourcing_kit.storage.sweep import sweep
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
@@ -104,19 +105,6 @@ def write_through(folder: Path) -> bool:
     return all([device.set_sync_flag(part, on=True) for part in parts if part.exists()])
 
 
-def newest_manifest(folder: Path) -> int:
-    """The number of the newest manifest; 0 where there is none."""
-    return max(numbered(folder / "log" / "manifest", ".manifest"), default=0)
-
-
-def numbered(folder: Path, ending: str) -> list[int]:
-    """The numbers of a folder's files with an ending."""
-    with contextlib.suppress(FileNotFoundError):
-        names = [name.removesuffix(ending) for name in os.listdir(folder) if name.endswith(ending)]
-        return sorted(int(name) for name in names if name.isdigit())
-    return []
-
-
 class Files:
     """The files of a store beside its write-ahead log: synced when they are new."""
 
@@ -133,7 +121,7 @@ class Files:
         changed = {part: stamp for part in _PARTS if (stamp := self._stamp(part)) != self._stamps.get(part)}
         if not changed:
             return None
-        newest = newest_manifest(self._folder)
+        newest = files.newest_manifest(self._folder)
         for part, stamp in changed.items():
             self._sync_folder(part)
             if stamp is not None and time.time_ns() - stamp > _SETTLED_NS:
@@ -232,18 +220,8 @@ class Sync:
         return True
 
     def _sweep(self) -> None:
-        """Remove the write-ahead files that the safe manifest needs no more.
-
-        SlateDB's own collector would go by a manifest that a power cut can still take away.
-        """
-        if time.monotonic() - self._swept < _SWEEP_SECONDS or self._marker.manifest is None:
-            return
-        self._swept = time.monotonic()
-        with contextlib.suppress(StorageError, OSError):
-            safe = files.manifest(self._folder, self._marker.manifest)
-            held = [files.manifest(self._folder, number) for number in safe.checkpoints]
-            needed = min(one.replay_after for one in (safe, *held))
-            for number in sorted(wal.sizes(self._folder)):
-                file = wal.path(self._folder, number)
-                if number < needed and time.time() - file.stat().st_mtime > _SWEEP_SECONDS:
-                    file.unlink()
+        """SlateDB's own collector would go by a manifest that a power cut can still take away."""
+        if time.monotonic() - self._swept > _SWEEP_SECONDS:
+            self._swept = time.monotonic()
+            with contextlib.suppress(StorageError, OSError):
+                sweep(self._folder, durable=self._marker.manifest)

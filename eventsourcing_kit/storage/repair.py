@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from eventsourcing_kit.errors import StorageError
 from eventsourcing_kit.storage import device, local_folder, marker, wal
 from eventsourcing_kit.storage.marker import Marker
+from eventsourcing_kit.storage.slate import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,8 +83,8 @@ def _set_manifests_aside(folder: Path, newest_safe: int, aside: Path) -> None:
     if newest_safe == 0:  # nothing was ever acknowledged
         _move([log], aside)
         return
-    numbers = local_folder.numbered(log / "manifest", ".manifest")
-    newer = [log / "manifest" / f"{number:020d}.manifest" for number in reversed(numbers) if number > newest_safe]
+    numbers = files.numbered(folder, files.MANIFEST)
+    newer = [files.path(folder, files.MANIFEST, number) for number in reversed(numbers) if number > newest_safe]
     notes = [*(log / "compactions").glob("*"), *(file for file in (log / "gc").glob("*") if not file.stat().st_size)]
     _move(newer, aside / "manifest")
     _move(notes, aside / "notes")

@@ -174,6 +174,27 @@ def account(snapshots: int | None = None) -> ek.Decider:
     )
 
 
+def bench_openings() -> None:
+    """Open, append and close: two folders in turn, one of which was opened 500 times before and the other ten."""
+    (new, new_path), (old, old_path) = folder_store(fsync=False), folder_store(fsync=False)
+    new.close()
+    old.close()
+
+    def once(path: Path) -> float:
+        since = time.process_time()
+        with ek.EventStore(path, fsync=False) as store:
+            store.append("payer-1", event(1))
+        return 1000 * (time.process_time() - since)
+
+    for path, times in ((new_path, 9), (old_path, 499)):
+        for _ in range(times):
+            once(path)
+    pairs = [(once(new_path), once(old_path)) for _ in range(30)]
+    tenth, later = (statistics.median(some) for some in zip(*pairs, strict=True))
+    show("open, append and close a folder for the 10th time and on, cpu", tenth, "ms", 50, most=True)
+    show("… for the 500th time and on (goal: 1.2 times that)", later, "ms", 1.2 * tenth, most=True)
+
+
 def bench_handle() -> None:
     for fsync in (False, True):
         rates = []
@@ -334,6 +355,7 @@ def main() -> None:
     for bench in (
         bench_import,
         bench_single_appends,
+        bench_openings,
         bench_threads,
         bench_handle,
         bench_snapshots,

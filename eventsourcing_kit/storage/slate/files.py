@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from eventsourcing_kit.errors import StorageError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _PATIENCE_SECONDS = 10.0
+MANIFEST, NOTES = "manifest", "compactions"  # kinds of numbered files, by folder and ending
 
 
 class Manifest(NamedTuple):
@@ -23,6 +26,7 @@ class Manifest(NamedTuple):
 
     replay_after: int  # the last write-ahead file whose rows are in the tables
     tables: list[str]
+    unmerged: list[str]  # those that no compaction has merged yet
     checkpoints: list[int]  # older manifests that somebody holds on to
 
 
@@ -34,12 +38,34 @@ def manifest(folder: Path, number: int | None = None) -> Manifest:
     trees = [found, *found.segments]
     views = [view for tree in trees for view in (*tree.l0, *(view for run in tree.compacted for view in run.sst_views))]
     held = [checkpoint.manifest_id for checkpoint in found.checkpoints]
-    return Manifest(found.replay_after_wal_id, [view.sst.id.value for view in views], held)
+    names, unmerged = ([view.sst.id.value for view in some] for some in (views, found.l0))
+    return Manifest(found.replay_after_wal_id, names, unmerged, held)
 
 
-def check_compactions(folder: Path) -> None:
-    """Raise where the newest notes on compactions cannot be read."""
-    _read_alone(lambda: slate.AdminBuilder(DB, object_store(Location(folder))).build().read_compactions(None))
+def is_merging(folder: Path) -> bool:
+    """Whether a compaction has begun that has not ended; raises where the newest notes on them cannot be read."""
+    admin = slate.AdminBuilder(DB, object_store(Location(folder))).build
+    found = _read_alone(lambda: admin().read_compactions(None))
+    ended = (slate.CompactionStatus.COMPLETED, slate.CompactionStatus.FAILED)
+    return found is not None and any(one.status not in ended for one in found.recent_compactions)
+
+
+def numbered(folder: Path, kind: str) -> list[int]:
+    """The numbers of a folder's files of a kind, in order."""
+    with contextlib.suppress(FileNotFoundError):
+        names = [name.removesuffix(f".{kind}") for name in os.listdir(folder / DB / kind) if name.endswith(f".{kind}")]
+        return sorted(int(name) for name in names if name.isdigit())
+    return []
+
+
+def path(folder: Path, kind: str, number: int) -> Path:
+    """Where a numbered file of a kind stands."""
+    return folder / DB / kind / f"{number:020d}.{kind}"
+
+
+def newest_manifest(folder: Path) -> int:
+    """The number of the newest manifest; 0 where there is none."""
+    return max(numbered(folder, MANIFEST), default=0)
 
 
 def wal_rows(folder: Path, number: int) -> list[tuple[bytes, bytes]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0  # after which an open that is not done looks for the reason
 _INTERRUPT_SECONDS = 2.0
+_MERGE_LOOK_SECONDS = 0.01
 _NO_STORE = "failed to find latest transactional object"
 _RACE = "version already exists"  # two processes opened the store in the same moment, and the other was first
 _RACES = 5
@@ -42,6 +43,7 @@ class Opening(NamedTuple):
     read_only: bool = False
     collects: bool = True
     with_wal: bool = True
+    merges: bool = False
 
 
 def shut(db: Any, location: Location, *, read_only: bool, seconds: float | None = None) -> None:
@@ -82,6 +84,16 @@ def open_db(opening: Opening, patience: float, why: Callable[[], Trouble], races
     raise failure
 
 
+def merge(opening: Opening, patience: float, is_done: Callable[[], bool]) -> None:
+    """Open a database until it has merged tables, or `patience` seconds have gone by, and shut it."""
+    db, end = open_db(opening._replace(merges=True), patience, Trouble), time.monotonic() + patience
+    try:
+        while not is_done() and time.monotonic() < end:
+            time.sleep(_MERGE_LOOK_SECONDS)
+    finally:
+        shut(db, opening.location, read_only=False, seconds=patience)
+
+
 def _abandon(errand: Errand, opening: Opening) -> Errand:
     return Worker("eventsourcing-kit-open").last(
         lambda: shut(errand.outcome(), opening.location, read_only=opening.read_only)
@@ -115,7 +127,7 @@ def _builder(opening: Opening, retries: int | None = None) -> Any:
     store, path = object_store(opening.location), path_in(opening.location)
     if not opening.read_only:
         builder = slate.DbBuilder(path, store)
-        builder.with_settings(settings(opening.collects))
+        builder.with_settings(settings(opening.collects, opening.merges))
         return builder
     builder = slate.DbReaderBuilder(path, store)
     builder.with_reader_mode(slate.ReaderMode.FOLLOW_LATEST())

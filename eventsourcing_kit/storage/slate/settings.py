@@ -16,11 +16,18 @@ DB = "log"
 _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write-ahead log: a fifth of a second
 
 
-def settings(collects: bool = True) -> Any:
-    """How a writer's database is set up; without `collects` it removes no file that is needed no more."""
+def settings(collects: bool = True, merges: bool = False) -> Any:
+    """How a writer's database is set up.
+
+    Without `collects` it removes no file that is needed no more; with `merges` it is open only until tables are merged.
+    """
     made = slate.Settings.default()
     made.set("flush_interval", "null")  # the log flushes each commit itself: nothing is flushed behind its back
     made.set("l0_sst_size_bytes", str(_MEMTABLE_BYTES))
+    if merges:
+        made.set("compactor_options.checkpoint_lifetime", json.dumps("1s"))  # nobody reads through it
+    for step in ("poll", "worker.compactions_poll", "commit_compacted") if merges else ():
+        made.set(f"compactor_options.{step}_interval", json.dumps("10ms"))
     if not collects:
         made.set("garbage_collector_options", "null")
         return made

@@ -148,6 +148,16 @@ class Table:
         else:
             self._guarded(lambda: drive(lambda: db.write(made)))
 
+    def settle(self) -> None:
+        """Bring what stands in the write-ahead log into a table, so that whoever opens it next need not read it there.
+
+        A mark of openings alone makes no table; so a row is stored again as it is.
+        """
+        db = self._db
+        self.write([(keys.JOURNALLED, keys.u64(self._journalled(db)))], flush=True, seconds=self.patience)
+        options = slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)
+        self._guarded(lambda: drive(lambda: db.flush_with_options(options), self.patience))
+
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
         is_recent, newest = self.recent.get(key)
