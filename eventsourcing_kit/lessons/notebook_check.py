@@ -22,6 +22,7 @@ Output = Mapping[str, Any]
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 VEGA = "application/vnd.vega"
+_NO_NBFORMAT = "check_notebook needs nbformat, which is not installed: pip install nbformat"
 _RUN_ALL = "restart the kernel, run all cells and save"
 
 RAISING_MARKS = {"raises-exception", "nbval-raises-exception"}
@@ -82,8 +83,10 @@ def check_notebook(path: str | PathLike[str]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    import nbformat
-
+    try:
+        import nbformat
+    except ImportError:
+        raise NotebookError(_NO_NBFORMAT) from None
     if not path.is_file():
         raise NotebookError(f"there is no notebook {path.name} in that place; write the path of one")
     try:
