@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.folding.history import History
     from eventsourcing_kit.following.subscription import Subscription
+    from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.log.writer import Writer
     from eventsourcing_kit.records.batch import Stored
     from eventsourcing_kit.records.moment import Moment
@@ -62,7 +63,8 @@ _ROWS_WORTH_A_BAR = 50_000
 
 _writers: weakref.WeakValueDictionary[str, EventStore] = weakref.WeakValueDictionary()
 _open: weakref.WeakSet[EventStore] = weakref.WeakSet()
-_opening = threading.Lock()
+_opening: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()  # one a location
+_listing = threading.RLock()  # of those above; held for a moment, and one of `_opening` as long as an opening takes
 
 
 class EventStore:
@@ -123,20 +125,40 @@ class EventStore:
         self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see table_follower)
         self._handling: Handling | None = None
         underway.check_process()  # in a forked child even the lock may be held for ever
-        with _opening:
-            self._log, self._writer = opened(self._location, self._terms, self._replace_older)
+        with _listing:
+            opening = threading.Lock()
+            if not self._location.is_memory:
+                opening = _opening.setdefault(self._location.identity, opening)
+        with opening:
+            self._log, self._writer = self._opened()
             self._log.policies = policies
             if self._writer is not None:
                 self._begin_to_write(self._writer)
             self._following = Following(self._log, self._writer)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
-            _open.add(self)
+            with _listing:
+                _open.add(self)
 
-    def _replace_older(self) -> None:
-        """As a cell that is run again means it."""
-        older = _writers.get(self._location.identity)
-        if older is not None:
-            older._hand_over()
+    def _opened(self) -> tuple[Log, Writer | None]:
+        """The log, and its writer; an older one of this process hands over first, as a cell that is run again means it.
+
+        Where the opening fails after that, its error and the older store's say so.
+        """
+        older = None if self._location.is_memory else _writers.get(self._location.identity)
+        try:
+            return opened(self._location, self._terms, None if older is None else older._hand_over)
+        except EventSourcingError as error:
+            if older is None or not older._log.life.is_superseded or self._terms.read_only:
+                raise
+            older._log.supersede(
+                "this store writes no more, because it was being opened again, and that failed after it had been taken "
+                f"over ({error}); reading still works, and EventStore(…) makes this process the writer again"
+            )
+            error.args = (
+                f"{error}; the store object that was open here before has been taken over already, and writes no more",
+                *error.args[1:],
+            )
+            raise
 
     def _begin_to_write(self, writer: Writer) -> None:
         # the log stays: reads and histories may outlive the store
@@ -146,9 +168,9 @@ class EventStore:
             _writers[self._location.identity] = self
 
     def _hand_over(self) -> None:
-        if self._writer is not None and not self._log.closed:
+        if self._writer is not None and not self._log.life.is_closed:
             self._following.stop("another writer opened the store", for_good=True)  # while it can keep checkpoints
-            self._log.superseded = True
+            self._log.life.supersede()
             self._writer.close()
             self._log.supersede()
 
@@ -273,7 +295,7 @@ class EventStore:
                 raise InputError(f"the id {one} is in the store already; load each log once")
 
     def _writing(self) -> Writer:
-        self._log.check_process()
+        self._log.life.check_process()
         if self._writer is None:
             raise ReadOnlyError(
                 "a rescued store in memory is read-only; rescue it into a folder to go on"
@@ -387,7 +409,7 @@ class EventStore:
         """
         from eventsourcing_kit.checking import verify
 
-        self._log.check_usable()
+        self._log.life.check_open()
         with _bar(self._log.head.last, progress) as advance:
             return verify.verify(self._log, expected, advance)
 
@@ -597,12 +619,8 @@ class EventStore:
 
     def close(self) -> None:
         """Close the store; safe to call twice. Raises `StorageError` where an append waits for a storage in vain."""
-        if self._log.closed:
-            return
-        try:
-            self._log.check_process()
-        except EventSourcingError:
-            return  # inherited through fork: the parent's to close
+        if self._log.life.is_inherited:
+            return  # the parent's to close
         if self._writer is not None and self._writer.is_here:  # called by a finaliser, which may run in any thread
             threading.Thread(target=self.close, name="eventsourcing-kit-close", daemon=True).start()
             return
@@ -629,7 +647,7 @@ class EventStore:
             return "<event store, not opened>"
         notes = [] if self._terms.fsync or self._location.folder is None else ["fsync=False"]
         notes += ["read_only", f"lag {self._log.lag:g} s"] if self._terms.read_only else []
-        notes += ["closed"] if self._log.closed else [f"position {self._log.head.last}"]
+        notes += ["closed"] if self._log.life.is_closed else [f"position {self._log.head.last}"]
         return f"<event store {self._location.name}: {', '.join(notes)}>"
 
     def _repr_html_(self) -> str:
@@ -697,6 +715,8 @@ def _bar(total: int, progress: bool | None) -> Any:
 @atexit.register
 def _close_all() -> None:
     """An exit with a call in flight would abort the interpreter."""
-    for store in list(_open):
+    with _listing:
+        stores = list(_open)
+    for store in stores:
         with contextlib.suppress(EventSourcingError):
             store.close()

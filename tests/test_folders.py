@@ -356,7 +356,7 @@ def test_a_finaliser_may_close_the_store_in_the_middle_of_an_append(folder: Path
     assert store.append("a", noted()).position == 2
     closes = False
     deadline = time.monotonic() + 30
-    while not store._log.closed:
+    while not store._log.life.is_closed:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     if on_disk:

@@ -116,7 +116,7 @@ def test_ids_notes_and_repeats_go_through_the_journal(folder: Path, small: None)
     first = store.append("a", given)
     with store.subscribe(lambda event: None, name="all") as subscription:
         subscription.wait_until(store.position)
-    store._log.check_usable()
+    store._log.life.check_open()
     assert store._writer is not None
     store._writer.note([(keys.note("kind", "name"), b"1")])
     store._writer.note([(keys.note("kind", "name"), None)])
@@ -617,7 +617,7 @@ def test_who_reads_while_the_store_is_closed_is_not_told_that_it_was_taken_over(
         monkeypatch.setattr(journal.Journal, name, lambda own, plain=plain: (plain(own), seen.append(store.position)))
     store.close()
     assert seen == [1, 1]
-    assert not store._log.superseded
+    assert not store._log.life.is_superseded
     assert store._log.marked_end() is not None
 
 

@@ -60,7 +60,7 @@ def verify(log: Log, expected: object, advance: Callable[[int], object]) -> Repo
         walk.end()
         walk.index.check(walk.next - 1, walk.version)
     except (StorageError, StoreClosedError) as error:
-        if log.closed:
+        if log.life.is_closed:
             raise
         found.is_complete = False
         found.damage("storage", walk.next, f"what stands from here on cannot be read: {error}", _UNREADABLE)

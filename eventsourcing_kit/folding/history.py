@@ -134,11 +134,11 @@ class History:
             raise MomentError(f"there is no position {parsed}; write 0 (before the first event) to {self.as_of}")
         if parsed > self.as_of:
             raise self._beyond(given)
-        return parsed if self._log.closed else self._log.resolve(given)
+        return parsed if self._log.life.is_closed else self._log.resolve(given)
 
     def _position_at(self, us: int, given: object) -> int:
         if us >= self._cut_us:
-            if not self._log.closed and self._log.position_at(us) > self.as_of:
+            if not self._log.life.is_closed and self._log.position_at(us) > self.as_of:
                 raise self._beyond(given)
             return self.as_of
         handled = int(np.searchsorted(self._us, us, side="right"))

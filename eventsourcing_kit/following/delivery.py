@@ -145,7 +145,7 @@ class Delivery:
 
     @property
     def _is_over(self) -> bool:
-        return self._log.closed or self._log.superseded
+        return self._log.life.is_over
 
     def _set_aside(self, one: Parked) -> None:
         self.parked[one.position] = self.changed[one.position] = one

@@ -18,6 +18,7 @@ from eventsourcing_kit.following.subscription import Subscription
 from eventsourcing_kit.following.waiting import check_position, check_timeout, wait_until
 from eventsourcing_kit.log.bell import Bell
 from eventsourcing_kit.reading.read import recorded
+from eventsourcing_kit.storage.lifecycle import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ class Following:
         """Begin to deliver what is `asked` for; a name's older subscription makes room."""
         policy = parked.check_policy(on_error)
         _check_handler(handler)
-        if self._log.superseded:
+        if self._log.life.is_superseded:
             raise SupersededError("another writer opened the store; open it again, or read with store.follow(…)")
         aside: dict[int, Parked] = {}
         kept = None
@@ -85,7 +86,7 @@ class Following:
 
     def _check_free(self, name: str | None) -> None:
         if self._is_over:
-            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
+            raise StoreClosedError(CLOSED)
         if name is not None and any(made.name == name and not t.ended.is_set() for made, t in self._all):
             raise InputError(f"another thread has just subscribed as {name!r}; a name has one subscription at a time")
 
@@ -147,7 +148,7 @@ def follow(log: Log, asked: Selection, timeout: float | None, owner: object) -> 
     log.bells.add(bell)
     at, until = asked.after, None
     try:
-        while not log.closed:
+        while not log.life.is_closed:
             table = log.table
             try:
                 log.refresh()
@@ -158,7 +159,7 @@ def follow(log: Log, asked: Selection, timeout: float | None, owner: object) -> 
                         yield event
                 at = max(at, upto)
             except StoreClosedError:
-                if not log.closed and log.table is table:
+                if not log.life.is_closed and log.table is table:
                     raise
                 continue  # the store was closed, or another writer took over and the log was opened anew for reading
             until = until or monotonic() + (float("inf") if timeout is None else timeout)

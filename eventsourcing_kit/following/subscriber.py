@@ -102,7 +102,7 @@ class Subscriber:
             self._do_errands()
             self.caught_up |= (at_end := self.delivery.run(SAVE_SECONDS))
             wait = self._save_when_due()
-            if not self.is_asked_to_stop and not self._log.superseded:
+            if not self.is_asked_to_stop and not self._log.life.is_superseded:
                 return wait if at_end else 0.0
         except StoppedError:
             pass
@@ -116,7 +116,7 @@ class Subscriber:
 
     @property
     def _is_over(self) -> bool:
-        return self._log.closed or self._log.superseded
+        return self._log.life.is_over
 
     def _do_errands(self) -> None:
         while self._errands:
@@ -154,7 +154,7 @@ class Subscriber:
     def _end(self) -> None:
         if self._is_over and self.error is None:
             self.reason = self.reason or (
-                "the store was closed" if self._log.closed else "another writer opened the store"
+                "the store was closed" if self._log.life.is_closed else "another writer opened the store"
             )
             self.delivery.stop.set()
         try:

@@ -5,7 +5,8 @@ Each module imports only from those above it.
     end_mark    where a folder's log ended, noted beside it
     bell        waking threads that wait
     tail        the newest records, at hand for those who follow
-    log         the log, read: positions, moments, scans of commits
+    commits     what a table holds, read: commits, streams, ids, moments, notes
+    log         a store's log, opened: read beside its writer or behind it, superseded, closed
     keeping     how rows become durable: through the journal, or with a flush of SlateDB
     placement   where the next commit goes: positions, versions, times, ids
     repeats     appends that are there already

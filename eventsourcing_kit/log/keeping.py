@@ -46,8 +46,8 @@ class Keeping(Protocol):
     def again(self) -> None:
         """Return when what is stored is durable, whoever stored it."""
 
-    def close(self) -> None:
-        """Nothing more is to be stored."""
+    def close(self, *, in_place: bool) -> None:
+        """Nothing more is to be stored; nor noted, where the folder is not `in_place` any more."""
 
 
 class Flushed:
@@ -81,10 +81,10 @@ class Flushed:
         if self._sync is not None:
             self._sync()
 
-    def close(self) -> None:
-        """Nothing more is to be stored."""
+    def close(self, *, in_place: bool) -> None:
+        """Nothing more is to be stored; nor noted, where the folder is not `in_place` any more."""
         if self._sync is not None:
-            self._sync.close()
+            self._sync.close(in_place=in_place)
 
 
 class Journalled:
@@ -168,20 +168,20 @@ class Journalled:
             local_folder.sync_all(self._journal.folder)
         self._owes_sync = False
 
-    def close(self) -> None:
+    def close(self, *, in_place: bool) -> None:
         """Leave a folder without a journal, where it is still this process's.
 
         After a failure it stays as it is: it may be all that holds what SlateDB was to take, and a reader beside may
         have seen an entry that was not acknowledged. Whoever opens the store next goes by what is there.
         """
         try:
-            if self._is_sound:
+            if self._is_sound and in_place:
                 self._end_journal()
         finally:
             self._beside.end()
             self._journal.leave()
             if self._sync is not None:
-                self._sync.close()
+                self._sync.close(in_place=in_place)
 
     def _end_journal(self) -> None:
         with contextlib.suppress(SupersededError), self._journal.held():

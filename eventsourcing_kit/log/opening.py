@@ -64,23 +64,26 @@ def _check_seconds(name: str, value: object, least: str) -> None:
         raise InputError(f"{name} is {value!r}; give seconds, {least}")
 
 
-def opened(location: Location, terms: Terms, hand_over: Callable[[], None]) -> tuple[Log, Writer | None]:
+def opened(location: Location, terms: Terms, hand_over: Callable[[], None] | None) -> tuple[Log, Writer | None]:
     """The log at a location, and its writer; `hand_over` makes an older writer of this process leave it quietly."""
-    if terms.read_only:
-        return _log(location, terms), None
-    journal = _taken_over(location, terms, hand_over)
     try:
-        return _opened(location, terms, journal)
-    except BaseException:
-        if journal is not None:
-            journal.leave()
-        raise
+        if terms.read_only:
+            return _log(location, terms), None
+        journal = _taken_over(location, terms, hand_over)
+        try:
+            return _opened(location, terms, journal)
+        except BaseException:
+            if journal is not None:
+                journal.leave()
+            raise
+    except OSError as error:
+        raise StorageError(f"{str(location)!r} cannot be opened: {error}; try again when that is mended") from error
 
 
-def _taken_over(location: Location, terms: Terms, hand_over: Callable[[], None]) -> Journal | None:
+def _taken_over(location: Location, terms: Terms, hand_over: Callable[[], None] | None) -> Journal | None:
     if location.folder is not None:
         local_folder.prepare(location.folder)
-    if not location.is_memory:
+    if hand_over is not None:
         hand_over()
     return None if location.folder is None else _journal(location.folder, terms.fsync)
 

@@ -19,6 +19,7 @@ from eventsourcing_kit.log import interrupts, repeats
 from eventsourcing_kit.log.placement import Placement
 from eventsourcing_kit.records import record
 from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage.lifecycle import CLOSED
 from eventsourcing_kit.storage.worker import Latch
 
 if TYPE_CHECKING:
@@ -68,10 +69,9 @@ class Writer:
     """Appends to a log. `clock` gives the time of each commit, `keeping` brings it to where it is durable."""
 
     def __init__(self, log: Log, keeping: Keeping, *, clock: Callable[[], datetime], seed: int | None) -> None:
-        self._log, self._keeping = log, keeping
+        self._log, self._keeping, self._life = log, keeping, log.life
         self.patience = log.patience
         self._placement = Placement(log, keeping, clock=clock, seed=seed)
-        self._failed: str | None = None
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
         self._silent_since: float | None = None  # when the storage last answered what this thread waits for
@@ -89,7 +89,7 @@ class Writer:
 
     def version(self, stream: str) -> int | None:
         """A stream's version as the last commit left it, where it is known without a look at the log."""
-        self._check_usable()
+        self._life.check_writing()
         return self._placement.known_version(stream)
 
     def note(self, rows: Rows) -> None:
@@ -97,7 +97,7 @@ class Writer:
         self._done(_Request(None, rows))
 
     def _done(self, request: _Request) -> list[Stored]:
-        self._check_usable()
+        self._life.check_writing()
         try:
             if self._done_here(request):
                 return request.outcome()
@@ -131,8 +131,8 @@ class Writer:
     def _look_after(self, request: _Request) -> None:
         """Raise where waiting on is vain."""
         if not self._thread.is_alive() and not request.done.is_open:
-            self._check_usable()
-            raise StoreClosedError("the store was closed before the append; open it again with EventStore(…)")
+            self._life.check_writing()
+            raise StoreClosedError(CLOSED)
         if self._is_stuck:
             self._give_up(request, f"the storage has not answered for {self.patience:g} s{self._log.trouble()}")
 
@@ -169,7 +169,7 @@ class Writer:
     @property
     def is_here(self) -> bool:
         """Whether the calling thread is in the middle of storing: what it runs meanwhile cannot wait for that."""
-        return threading.get_ident() in (self._thread.ident, self._stores_in)
+        return threading.current_thread() is self._thread or threading.get_ident() == self._stores_in
 
     def end(self) -> None:
         """Let the thread end after what is queued."""
@@ -186,16 +186,8 @@ class Writer:
 
     def leave(self) -> None:
         """End without what waits for a storage that does not answer."""
-        self._log.give_up()
+        self._life.give_up()
         self._thread.join(_INTERRUPT_SECONDS)
-
-    def _check_usable(self) -> None:
-        if self._log.superseded:
-            raise SupersededError()
-        if self._failed is not None:
-            raise StorageError(f"{self._failed}; open the store again with EventStore(…)")
-        if self._log.closed:
-            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
 
     # -- the writer's thread -----------------------------------------------------------------------------------------
 
@@ -203,10 +195,10 @@ class Writer:
         try:
             self._serve()
         except BaseException as error:  # between two groups: what was queued is not stored
-            self._failed = self._failed or _failure(error)
+            self._life.fail(_failure(error))
         self._silent_since = time.monotonic()
         with self._turn, contextlib.suppress(Exception):  # what was acknowledged is durable as it is
-            self._keeping.close()
+            self._keeping.close(in_place=self._log.is_in_place)
 
     def _serve(self) -> None:
         ends = False
@@ -222,9 +214,11 @@ class Writer:
     def _group(self, first: _Request) -> tuple[list[_Request], bool]:
         """The requests that wait now, and those that are about to: who has just been served often comes back at once.
 
-        One with ids begins a group of its own: its ids may stand in the one before.
+        One with ids is a group of its own: its ids may stand in the one before, or be made in the one behind.
         """
         group, until = [first], time.monotonic() + self._keeping.worth_waiting
+        if first.submission is not None and first.submission.has_ids:
+            return group, False
         with contextlib.suppress(Empty):
             while True:
                 left = until - time.monotonic() if len(group) < self._crowd else 0.0
@@ -267,7 +261,8 @@ class Writer:
         self._crowd = len(group) + self._queue.qsize()
 
     def _place(self, request: _Request, tip: Tip) -> None:
-        self._check_usable()
+        self._life.check_writing()
+        self._log.check_place()
         request.started = True
         if request.cancelled:
             raise StoreClosedError("interrupted before it was stored")
@@ -289,6 +284,7 @@ class Writer:
         try:
             self._keeping.store(rows)
         except SupersededError:
+            self._log.check_place()
             if not self._came_before(placed):
                 raise
 
@@ -306,10 +302,10 @@ class Writer:
     def _fail(self, group: list[_Request], error: BaseException) -> None:
         known = isinstance(error, SupersededError)
         if known:
-            self._log.superseded = True
+            self._life.supersede()
             self._log.bells.ring()
         else:
-            self._failed = _failure(error)
+            self._life.fail(_failure(error))
         for request in group:
             if request.error is None:
                 request.error = error  # else, where there is no room to say more, it would look as if it were stored

@@ -9,6 +9,7 @@ Each module imports only from those above it.
     marker           the file that says how far a store is safe on the device
     worker           a thread that does errands in turn
     underway         calls into the storage's library: a process ends between them, a forked child makes none
+    lifecycle        whether a store's handle is open and may write, and every step of that
     journal_entries  the bytes of a journal
     journal          the file in a store's folder to which commits are appended before SlateDB has them
     journal_reader   the journal, read beside its owner

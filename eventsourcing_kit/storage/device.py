@@ -54,6 +54,14 @@ def sync(file: int, *, names: bool = True) -> None:
         os.fdatasync(file)
 
 
+def is_at(path: Path | str, file: int) -> bool:
+    """Whether a path leads to an open file or folder."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except OSError:
+        return False
+
+
 def write_at(file: int, content: bytes, at: int) -> None:
     """Write all of it at a place of an open file."""
     rest = memoryview(content)

@@ -116,7 +116,7 @@ class Journal:
     @property
     def is_owned(self) -> bool:
         """Whether no other process has become the owner."""
-        return _is_at(self._path, self._file)
+        return device.is_at(self._path, self._file)
 
     @property
     def is_lost(self) -> bool:
@@ -197,7 +197,7 @@ def _taken_over(folder: Path, durable: bool) -> Journal:
             device.lock(old, _LOCK_SECONDS)
             with _naming(folder):
                 _finish(folder)
-                if _is_at(path(folder), old):
+                if device.is_at(path(folder), old):
                     return _replaced(folder, old, durable)
         finally:
             _let_go(old)
@@ -266,10 +266,3 @@ def _let_go(file: int) -> None:
 
 def _read(file: int) -> bytes:
     return os.pread(file, os.fstat(file).st_size, 0)
-
-
-def _is_at(path: Path | str, file: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(file))
-    except OSError:
-        return False

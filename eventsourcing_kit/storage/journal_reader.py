@@ -53,8 +53,10 @@ class Follower:
             return None
         entries = [] if self._key is None else list(self._following(content))
         is_same = start[START.size :] == self.first  # else it has begun again, or with the first of these entries
+        if not entries and not is_same:
+            return None  # and so again, until there is a new view: the one that is to be opened now may fail
         self.first = start[START.size :]
-        return entries if entries or is_same else None
+        return entries
 
     def _following(self, content: bytes) -> Iterator[Entry]:
         assert self._key is not None

@@ -21,6 +21,7 @@ import os
 import shutil
 import tempfile
 import time
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,30 @@ def is_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < _ROOM_BYTES
     except OSError:
         return False
+
+
+class Place:
+    """A store's folder as it was when the store was opened: its name may lead elsewhere by now, or nowhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._path = folder, str(folder / "log")
+        self._file: int | None = None
+        with contextlib.suppress(OSError):  # Windows opens no folder, and moves none that is in use
+            self._file = os.open(self._path, os.O_RDONLY)  # held open, so that no other gets its number
+            weakref.finalize(self, os.close, self._file).atexit = False
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the name still leads to it."""
+        return self._file is None or device.is_at(self._path, self._file)
+
+    @property
+    def trouble(self) -> str:
+        """What to say where it doesn't."""
+        return (
+            f"the store's folder {str(self.folder)!r} was moved, deleted or replaced while the store was open, so "
+            "nothing is stored or read there; bring it back, or open the store with EventStore(…) where it is now"
+        )
 
 
 class Seen(NamedTuple):
@@ -196,10 +221,11 @@ class Sync:
             ):
                 self._sweep()
 
-    def close(self) -> None:
-        """No more is to be synced."""
-        with contextlib.suppress(OSError):  # the marker of the opening holds as well
-            self._mark(self._files.sync())
+    def close(self, *, in_place: bool) -> None:
+        """No more is to be synced; nor noted, where the folder is not `in_place` any more."""
+        if in_place:
+            with contextlib.suppress(OSError):  # the marker of the opening holds as well
+                self._mark(self._files.sync())
         self._beside.end()
 
     def _mark(self, newest: int | None, fences: tuple[int, ...] | None = None) -> bool:

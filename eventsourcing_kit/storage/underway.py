@@ -13,7 +13,7 @@ import time
 
 from eventsourcing_kit.errors import StoreClosedError
 
-_FORKED = (
+FORKED = (
     "this process was forked from one in which a store was open, and the storage does not survive that; start it with "
     'multiprocessing.get_context("spawn") instead, and open the store in it'
 )
@@ -34,7 +34,7 @@ class Underway:
     def check_process(self) -> None:
         """Raise in a child that was forked after the first call."""
         if self._pid not in (None, os.getpid()):
-            raise StoreClosedError(_FORKED)
+            raise StoreClosedError(FORKED)
 
     def __enter__(self) -> None:
         self.check_process()

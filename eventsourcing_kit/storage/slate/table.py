@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.storage import journal, keys
 from eventsourcing_kit.storage.journal_reader import Follower
+from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.recent import Recent, merged
 from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, drive, put_all, slate
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
@@ -68,13 +68,12 @@ class Table:
         collects: bool = True,
         with_wal: bool = True,
         own: journal.Journal | None = None,
+        life: Lifecycle | None = None,
     ) -> None:
         self.location, self.read_only = location, read_only
         self.patience = PATIENCE_SECONDS if patience is None else patience
         self._why = why
-        self._open = True
-        self._given_up = threading.Event()
-        self._pid = os.getpid()
+        self._life = Lifecycle() if life is None else life
         self._replacing = threading.Lock()
         self._files: Any = None
         self._journal: Follower | None = None
@@ -139,7 +138,7 @@ class Table:
 
         SlateDB tries again for ever, so this waits as long as it takes, or `seconds`.
         """
-        db, given_up = self._db, self._given_up
+        db, given_up = self._db, self._life.given_up
         if self.read_only:
             raise SupersededError()
         made = (rows if isinstance(rows, Batch) else Batch(rows)).made
@@ -162,7 +161,7 @@ class Table:
         """The value at `key`, or None."""
         is_recent, newest = self.recent.get(key)
         if is_recent:
-            self._check_usable()
+            self._life.check_open()
             return newest
         db = self._db
         try:
@@ -219,7 +218,7 @@ class Table:
 
     def last_file(self, after: int) -> int | None:
         """The number of the newest write-ahead file, or `after` where there is none above; None where it is unknown."""
-        self._check_usable()
+        self._life.check_open()
         self._files = self._files or slate.SlateDbWalReader(path_in(self.location), object_store(self.location))
         try:
             found: int = aside(lambda: drive(lambda: self._files.last_wal_file_id(after), self.patience))
@@ -233,17 +232,17 @@ class Table:
     def is_fenced(self) -> bool:
         """Whether another writer has opened the table, as far as this one has noticed."""
         db = self._db
-        return self._open and not self.read_only and db.status().close_reason is not None
+        return not self._life.is_closed and not self.read_only and db.status().close_reason is not None
 
     def give_way(self) -> None:
         """Go on as a reader, because another writer opens the table."""
         with self._replacing:
-            if self._open and not self.read_only:
+            if not self._life.is_closed and not self.read_only:
                 self._become_reader()
 
     def _replace(self, lost: Any, error: Exception) -> bool:
         """Put a new reader in the place of a database that failed; False where that would not help."""
-        if os.getpid() != self._pid or not self._open:
+        if self._life.is_inherited or self._life.is_closed:
             return False
         with self._replacing:
             if self._db is lost:
@@ -259,25 +258,19 @@ class Table:
         if was_writer:  # a reader is left to what still reads through it
             shut(old, self.location, read_only=False, seconds=self.patience)
 
-    def close(self) -> None:
-        """Close it; quiet where another writer has closed it already.
+    def close(self, *, in_place: bool = True) -> None:
+        """Close it; quiet where another writer has closed it already, or its folder is not `in_place` any more.
 
         Every write was flushed to the write-ahead log, so the tables are not written once more: that would double the
         bytes of a small store, and opening it from the write-ahead log takes tens of milliseconds. In a bucket each of
         its files would be a request, so there the tables are written.
         """
         with self._replacing:
-            if self._open:
-                self._open = False
+            if self._life.close() and in_place:
                 shut(self._db, self.location, read_only=self.read_only, seconds=self.patience)
 
-    def give_up(self) -> None:
-        """Leave a storage that does not answer: a write that still waits for it raises `StorageError`."""
-        self._open = False
-        self._given_up.set()
-
     def _guarded(self, work: Callable[[], T]) -> T:
-        self._check_usable()
+        self._life.check_open()
         failure: Exception
         try:
             return aside(work)
@@ -287,14 +280,8 @@ class Table:
             failure = self._unanswered()
         raise failure  # out here, where what was caught, and may show secrets, is not kept as its context
 
-    def _check_usable(self) -> None:
-        if os.getpid() != self._pid:
-            underway.check_process()
-        if not self._open:
-            raise StoreClosedError("the store is closed; open it again with EventStore(…)")
-
     def _unanswered(self) -> StorageError:
-        trouble = "" if self._given_up.is_set() else self._why()
+        trouble = "" if self._life.given_up.is_set() else self._why()
         return StorageError(
             f"the storage has not answered for {self.patience:g} s{trouble}: it cannot be reached, or its files are "
             "gone or damaged; try again when it works"
