@@ -35,7 +35,8 @@ while left:
         needs = [Requirement(one) for one in there[name].requires or []]
         left += [one.name for one in needs if one.marker is None or one.marker.evaluate({"extra": ""})]
 rest = [one for name, one in there.items() if name not in asked]
-print(len(there), sum(file.locate().stat().st_size for one in rest for file in one.files or [] if file.locate().exists()))
+files = [file.locate() for one in rest for file in one.files or []]
+print(len(there), sum(file.stat().st_size for file in files if file.exists()))
 """
 # The kit's other sides that need no extra, and what those that do say where it is not there.
 TRIED = """
