@@ -169,7 +169,7 @@ class EventStore:
 
     def _hand_over(self) -> None:
         if self._writer is not None and not self._log.life.is_closed:
-            self._following.stop("another writer opened the store", for_good=True)  # while it can keep checkpoints
+            self._following.stop("another writer opened the store")  # while it can keep checkpoints
             self._log.life.supersede()
             self._writer.close()
             self._log.supersede()
@@ -624,7 +624,7 @@ class EventStore:
         if self._writer is not None and self._writer.is_here:  # called by a finaliser, which may run in any thread
             threading.Thread(target=self.close, name="eventsourcing-kit-close", daemon=True).start()
             return
-        self._following.stop("the store was closed", for_good=True)
+        self._following.stop("the store was closed")
         answers, trouble = self._writer is None or self._writer.close(), ""
         if not answers and self._writer is not None:
             trouble = self._log.trouble()

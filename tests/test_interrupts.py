@@ -18,6 +18,7 @@ from eventsourcing_kit.log.writer import Writer
 from eventsourcing_kit.records.batch import Batch, Submission
 from eventsourcing_kit.records.rows import Draft
 from eventsourcing_kit.storage.lifecycle import Lifecycle
+from eventsourcing_kit.storage.slate.binding import aside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,3 +93,18 @@ def test_a_process_that_forgets_to_close_ends_well_and_keeps_its_events(tmp_path
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)
     with ek.EventStore(tmp_path, read_only=True) as store:
         assert store.position == 20
+
+
+def test_a_read_that_was_interrupted_keeps_no_other_waiting() -> None:
+    """What it waits for may stay silent for long."""
+    answers = threading.Event()
+    try:
+        with ek.EventStore() as store:
+            store.append("counter-1", fact(1))
+            interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+            interrupt.start()
+            with pytest.raises(KeyboardInterrupt):
+                aside(answers.wait)
+            assert [event.position for event in store.read()] == [1]
+    finally:
+        answers.set()

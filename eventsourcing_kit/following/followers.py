@@ -111,10 +111,10 @@ class Following:
         """Those that run or have failed."""
         return [made for made, subscriber in list(self._all) if not subscriber.is_asked_to_stop]
 
-    def stop(self, reason: str, *, for_good: bool) -> None:
-        """End all, within bounded time."""
+    def stop(self, reason: str) -> None:
+        """End all for good, within bounded time."""
         with self._lock:
-            self._is_over = for_good
+            self._is_over = True
             ending = [subscriber for _, subscriber in self._all]
         for one in ending:
             one.ask_to_stop(reason)

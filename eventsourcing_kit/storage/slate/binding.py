@@ -149,8 +149,14 @@ def aside(work: Callable[[], T]) -> T:
     if threading.current_thread() is not threading.main_thread():
         return work()
     with _worker_lock:
-        _worker = _worker or Worker("eventsourcing-kit-reads")
-    result: T = _worker.begin(work).outcome()
+        worker = _worker = _worker or Worker("eventsourcing-kit-reads")
+    try:
+        result: T = worker.begin(work).outcome()
+    except KeyboardInterrupt:  # it may go on waiting for a storage that is silent; the next read must not wait for it
+        with _worker_lock:
+            _worker = None if _worker is worker else _worker
+        worker.end()
+        raise
     return result
 
 
