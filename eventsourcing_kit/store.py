@@ -145,19 +145,12 @@ class EventStore:
         Where the opening fails after that, its error and the older store's say so.
         """
         older = None if self._location.is_memory else _writers.get(self._location.identity)
+        had_writer = older is not None and not older._log.life.is_superseded
         try:
             return opened(self._location, self._terms, None if older is None else older._hand_over)
-        except EventSourcingError as error:
-            if older is None or not older._log.life.is_superseded or self._terms.read_only:
-                raise
-            older._log.supersede(
-                "this store writes no more, because it was being opened again, and that failed after it had been taken "
-                f"over ({error}); reading still works, and EventStore(…) makes this process the writer again"
-            )
-            error.args = (
-                f"{error}; the store object that was open here before has been taken over already, and writes no more",
-                *error.args[1:],
-            )
+        except BaseException as error:
+            if older is not None and had_writer and older._log.life.is_superseded:
+                _tell_what_was_taken(error, older)
             raise
 
     def _begin_to_write(self, writer: Writer) -> None:
@@ -652,6 +645,20 @@ class EventStore:
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
+
+
+def _tell_what_was_taken(error: BaseException, older: EventStore) -> None:
+    """Have the error of an opening that failed, and the store that was open before, say that it was taken over."""
+    why = str(error) or type(error).__name__
+    older._log.life.supersede(
+        "this store writes no more, because it was being opened again, and that failed after it had been taken over "
+        f"({why}); reading still works, and EventStore(…) makes this process the writer again"
+    )
+    taken = "the store object that was open here before has been taken over already, and writes no more"
+    if isinstance(error, EventSourcingError):
+        error.args = (f"{error}; {taken}", *error.args[1:])
+    else:
+        error.add_note(taken)
 
 
 def from_frame(
