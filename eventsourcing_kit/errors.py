@@ -94,11 +94,13 @@ class OutcomeUnknownError(EventSourcingError):
     """An append that may or may not have been stored.
 
     `events` holds the same events with their ids: append them again, and the store either finds them there
-    (`replayed=True`) or stores them, but never twice.
+    (`replayed=True`) or stores them, but never twice. After a load, `left` says which rows of its frame are not known
+    to be stored, for `frame.iloc`, in the order of their times.
     """
 
     def __init__(self, message: str, events: list[Any]) -> None:
         self.events = events
+        self.left: list[int] = []
         super().__init__(message)
 
 

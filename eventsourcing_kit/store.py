@@ -7,9 +7,9 @@ import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -37,19 +37,19 @@ from eventsourcing_kit.reading.append import Append, Receipt, as_event, checked_
 from eventsourcing_kit.reading.read import Read, Selection
 from eventsourcing_kit.records.batch import Expected, ExpectedVersion, Submission
 from eventsourcing_kit.records.draft import Events
+from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
 from eventsourcing_kit.storage import location
 from eventsourcing_kit.storage.underway import underway
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     import pandas as pd
 
     from eventsourcing_kit.checking.report import Report
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.folding.history import History
     from eventsourcing_kit.following.subscription import Subscription
+    from eventsourcing_kit.loading.known import Known
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.log.writer import Writer
     from eventsourcing_kit.records.batch import Stored
@@ -247,45 +247,53 @@ class EventStore:
         self,
         frame: pd.DataFrame,
         *,
-        stream: str,
-        type: str,
-        recorded_at: str,
-        occurred_at: str | None = None,
-        id: str | None = None,
+        stream: Hashable = None,
+        type: Hashable = None,
+        recorded_at: Hashable = None,
+        occurred_at: Hashable = None,
+        id: Hashable = None,
+        data: Hashable = None,
+        metadata: Hashable = None,
+        unit: str | None = None,
+        tz: str | tzinfo | None = None,
+        dayfirst: bool | None = None,
+        known: Known = "error",
         progress: bool | None = None,
     ) -> int:
         """Store a DataFrame's rows as events, recorded at their own times; return the log's position after them.
 
-        The arguments name columns; all others are payload, and a missing cell is left out of its event's data. Rows
-        are ordered by time, equal times in the frame's order. Everything is checked first: an `InputError` names row,
-        column and value, and then nothing is loaded. `progress` shows a bar; by default for long loads at a terminal or
-        in a notebook, and never in a test.
-        """
-        from eventsourcing_kit.loading.load import Columns, from_frame
+        The first arguments name columns. All others are payload, and a missing cell is left out of its event's data;
+        or `data` names one that holds it whole, as dicts or JSON. An id that is no UUID becomes one (`uuid5`), and its
+        text stays in the metadata as `original_id`. The frames of `store.read().df()` need no names.
 
-        writer = self._writing()
-        loaded = from_frame(frame, Columns(stream, type, recorded_at, occurred_at, id))
-        if loaded.times and loaded.times[0] < self._log.head.last_us:
-            first = datetime.fromtimestamp(0, UTC) + (datetime.resolution * loaded.times[0])
+        `unit` says what numbers count since 1970 ("s", "ms", "us" or "ns"), `tz` whose clocks show times that have no
+        offset ("Europe/Berlin"), `dayfirst` whether 03/04/2025 is in April. Rows are ordered by their full times, equal
+        times in the frame's order, and may not lie before the store's last event. Everything is checked first: an
+        `InputError` names row, column and value, and then nothing is loaded.
+
+        With `known="skip"` the same log can be loaded again: rows that are stored already are passed over. They are
+        known by their ids, or, without such a column, by what they say, if they were loaded with `known="skip"` then.
+
+        `progress` shows a bar; by default for long loads at a terminal, and never in a notebook or a test, where it
+        would be saved among the results.
+        """
+        from eventsourcing_kit.loading import load
+        from eventsourcing_kit.loading.columns import Columns
+        from eventsourcing_kit.loading.known import unknown
+
+        writer, before = self._writing(), self.position
+        columns = Columns(stream, type, recorded_at, occurred_at, id, data, metadata, unit, tz, dayfirst)
+        loaded = unknown(load.from_frame(frame, columns), self._log, known)
+        if len(loaded) and loaded.times[0] < self._log.head.last_us:
+            first = time_text(from_us(int(loaded.times[0])))
             raise InputError(
-                f"the frame's first time, {time_text(first)}, lies before the store's last event; "
-                "load it into a new store, or load the older log first"
+                f"the frame's first time, {first}, lies before the store's last event; load it into a new store, or "
+                "load the older log first; known='skip' passes over rows that are in the store already"
             )
-        self._refuse_known_ids(loaded.ids)
         with _bar(len(loaded), progress) as advance:
-            for start in range(0, len(loaded), _ROWS_A_COMMIT):
-                stop = min(start + _ROWS_A_COMMIT, len(loaded))
-                writer.append(Submission(loaded.rows(start, stop), times=loaded.times[start:stop]))
-                advance(stop - start)
+            load.store(loaded, writer, before, advance)
         self._update_inline()
         return self.position
-
-    def _refuse_known_ids(self, ids: Iterable[UUID]) -> None:
-        if self._log.head.last == 0:
-            return
-        for one in ids:
-            if self._log.position_of(one) is not None:
-                raise InputError(f"the id {one} is in the store already; load each log once")
 
     def _writing(self) -> Writer:
         self._log.life.check_process()
@@ -661,19 +669,10 @@ def _tell_what_was_taken(error: BaseException, older: EventStore) -> None:
         error.add_note(taken)
 
 
-def from_frame(
-    frame: pd.DataFrame,
-    *,
-    stream: str,
-    type: str,
-    recorded_at: str,
-    occurred_at: str | None = None,
-    id: str | None = None,
-    seed: int | None = None,
-) -> EventStore:
-    """A new store in memory with a DataFrame's rows as events: `EventStore().load(…)` in one line."""
+def from_frame(frame: pd.DataFrame, *, seed: int | None = None, **columns: Any) -> EventStore:
+    """A new store in memory with a DataFrame's rows as events: `EventStore().load(…)` in one line, same keywords."""
     store = EventStore(seed=seed)
-    store.load(frame, stream=stream, type=type, recorded_at=recorded_at, occurred_at=occurred_at, id=id)
+    store.load(frame, **columns)
     return store
 
 

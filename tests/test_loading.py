@@ -1,18 +1,26 @@
-"""Loading a foreign log: what a row needs, what becomes of its cells, and when it was recorded."""
+"""Loading a log: what a row needs, what becomes of its cells, when it was recorded, and what is there already."""
 
 from __future__ import annotations
 
+import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
 
 import eventsourcing_kit as ek
+from eventsourcing_kit.loading import progress
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -234,9 +242,9 @@ def test_many_rows_become_commits_of_many_rows(folder: Path) -> None:
         ({"activity": ["A", "", "C"]}, ["row 1", "'activity'", "''"]),
         ({"time": [START, pd.NaT, START]}, ["row 1", "'time'", "missing", "frame.dropna(subset=['time'])"]),
         ({"time": [START.isoformat(), "noon", START.isoformat()]}, ["row 1", "'time'", "'noon'", "pd.to_datetime"]),
-        ({"time": pd.date_range("2026-01-05", periods=3)}, ["row 0", "'time'", "2026-01-05", "tz_localize"]),
-        ({"time": ["2026-01-05T09:00:00"] * 3}, ["row 0", "'time'", "2026-01-05T09:00:00", "utc=True"]),
-        ({"time": [1, 2, 3]}, ["row 0", "'time'", "1", "pd.to_datetime"]),
+        ({"time": pd.date_range("2026-01-05", periods=3)}, ["row 0", "'time'", "2026-01-05", "tz='UTC'"]),
+        ({"time": ["2026-01-05T09:00:00"] * 3}, ["row 0", "'time'", "2026-01-05T09:00:00", "tz='UTC'"]),
+        ({"time": [1, 2, 3]}, ["row 0", "'time'", "1", "unit='s'"]),
         ({"x": [1.0, np.inf, np.nan]}, ["row 1", "'x'", "inf"]),
         ({"x": pd.Series(["a", -np.inf, None], dtype=object)}, ["row 1", "'x'", "-inf"]),
         ({"x": ["a", "\ud83d", None]}, ["row 1", "'x'", "surrogate"]),
@@ -284,7 +292,7 @@ def test_a_row_is_named_as_people_label_it(store: ek.EventStore) -> None:
     [
         ({"happened": [START, pd.NaT, START]}, ["row 1", "'happened'", "missing"]),
         ({"happened": ["2026-01-05T09:00:00"] * 3}, ["row 0", "'happened'", "offset"]),
-        ({"key": ["x"] * 3}, ["row 0", "'key'", "'x'", "no UUID"]),
+        ({"key": ["x"] * 3}, ["row 1", "'key'", "'x'", "earlier row", "frame.drop_duplicates('key')"]),
         ({"key": [uuid.UUID(int=1)] * 3}, ["row 1", "'key'", "earlier row"]),
         ({"key": [uuid.UUID(int=1), None, uuid.UUID(int=2)]}, ["row 1", "'key'", "missing"]),
     ],
@@ -345,11 +353,425 @@ def test_an_id_that_the_store_has_is_refused(store: ek.EventStore) -> None:
     assert store.position == 3
 
 
-def test_a_progress_bar_shows_only_where_it_is_asked_for(
-    store: ek.EventStore, capsys: pytest.CaptureFixture[str]
+def test_a_progress_bar_shows_only_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """It stays out of test output, and can be had and turned off in every call that shows one."""
+    ek.from_frame(frame_of(), **COLUMNS, progress=False)
+    with ek.from_frame(frame_of(), **COLUMNS) as store:
+        store.verify()
+        assert capsys.readouterr() == ("", "")
+        store.load(frame_of().assign(time=START + timedelta(days=1)), **COLUMNS, progress=True)
+        assert "/3 [" in capsys.readouterr().err
+
+
+def test_a_long_load_leaves_no_bar_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a cell shows is saved with it; a terminal forgets."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    for is_terminal in (False, True):
+        shown = StringIO()
+        monkeypatch.setattr(shown, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        monkeypatch.setattr("sys.stderr", shown)
+        with progress.bar(9, None, worth_it=True) as advance:
+            advance(9)
+        assert bool(shown.getvalue()) == is_terminal
+
+
+# times that may mean several
+
+
+@pytest.mark.parametrize(
+    ("times", "how", "wanted"),
+    [
+        ([1_440_509_729], {"unit": "s"}, ["2015-08-25T13:35:29"]),
+        ([1_440_509_729.25], {"unit": "s"}, ["2015-08-25T13:35:29.250000"]),
+        (["1440509729123"], {"unit": "ms"}, ["2015-08-25T13:35:29.123000"]),
+        ([1_440_509_729_123_456_789], {"unit": "ns"}, ["2015-08-25T13:35:29.123456"]),
+        ([-1], {"unit": "us"}, ["1969-12-31T23:59:59.999999"]),
+        (["03/04/2025 8:00Z"], {"dayfirst": True}, ["2025-04-03T08:00:00"]),
+        (["03.04.2025 08:00+02:00"], {"dayfirst": False}, ["2025-03-04T06:00:00"]),
+        (["31-12-2025"], {"dayfirst": True, "tz": "UTC"}, ["2025-12-31T00:00:00"]),
+        (["2025-06-01 10:00:00"], {"tz": "Europe/Berlin"}, ["2025-06-01T08:00:00"]),
+        (["2025-06-01"], {"tz": "Europe/Berlin"}, ["2025-05-31T22:00:00"]),
+        ([date(2025, 6, 1)], {"tz": "Asia/Tokyo"}, ["2025-05-31T15:00:00"]),
+        (pd.to_datetime(["2025-01-01 10:00"]), {"tz": "Europe/Berlin"}, ["2025-01-01T09:00:00"]),
+        (["2025-06-01T10:00Z"], {"tz": "Europe/Berlin"}, ["2025-06-01T10:00:00"]),
+        (["2025-01-01T24:00:00Z"], {}, ["2025-01-02T00:00:00"]),
+        (["2025-12-31T24:00"], {"tz": "Europe/Berlin"}, ["2025-12-31T23:00:00"]),
+    ],
+)
+def test_how_times_are_written_can_be_said(times: Any, how: dict[str, Any], wanted: list[str]) -> None:
+    """Units of numbers, zones of times without one, days before months; 24:00 is the next day's first moment."""
+    with ek.from_frame(frame_of(len(times)).assign(time=times), **COLUMNS, **how) as store:
+        assert [event.recorded_at for event in store.read()] == [
+            datetime.fromisoformat(f"{one}+00:00") for one in wanted
+        ]
+
+
+@pytest.mark.parametrize(
+    ("time", "says", "cure", "wanted"),
+    [
+        (1_440_509_729, "unit='s' takes it for 2015-08-25T13:35:29Z", {"unit": "s"}, "2015-08-25T13:35:29"),
+        ("1511011200000", "unit='ms' takes it for 2017-11-18T13:20:00Z", {"unit": "ms"}, "2017-11-18T13:20:00"),
+        ("03/04/2025 08:00Z", "dayfirst=True takes it for 2025-04-03", {"dayfirst": True}, "2025-04-03T08:00:00"),
+        ("2025-06-01 10:00", "tz='UTC'", {"tz": "UTC"}, "2025-06-01T10:00:00"),
+    ],
+)
+def test_a_time_that_may_mean_several_is_refused_and_the_cure_works(
+    time: Any, says: str, cure: dict[str, Any], wanted: str
 ) -> None:
-    """It stays out of test output."""
-    store.load(frame_of(), **COLUMNS)
-    assert capsys.readouterr() == ("", "")
-    store.load(frame_of().assign(time=START + timedelta(days=1)), **COLUMNS, progress=True)
-    assert "/3 [" in capsys.readouterr().err
+    frame = frame_of(1, time=[time])
+    with pytest.raises(ek.InputError, match="row 0, column 'time'") as error:
+        ek.from_frame(frame, **COLUMNS)
+    assert says in str(error.value)
+    with ek.from_frame(frame, **COLUMNS, **cure) as store:
+        assert [event.recorded_at.isoformat() for event in store.read()] == [f"{wanted}+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("time", "how", "says", "wanted"),
+    [
+        ("2025-10-26 02:30", {"tz": "Europe/Berlin"}, "exists twice in Europe/Berlin", "2025-10-26T00:30:00"),
+        ("2025-03-30 02:30", {"tz": "Europe/Berlin"}, "does not exist in Europe/Berlin", "2025-03-30T01:00:00"),
+        ("2016-12-31T23:59:60Z", {}, "a leap second", "2016-12-31T23:59:59.999999"),
+        ("1 Jun 2025 10:00", {"tz": "UTC"}, "no ISO time", "2025-06-01T10:00:00"),
+    ],
+)
+def test_a_time_that_no_clock_shows_is_refused_and_the_cure_in_the_error_works(
+    time: str, how: dict[str, Any], says: str, wanted: str
+) -> None:
+    """The statement in the message is run as it stands."""
+    frame = frame_of(2, time=["2016-12-30T10:00:00", time])
+    with pytest.raises(ek.InputError, match=f"row 1, column 'time' is '{time}'.*{says}") as error:
+        ek.from_frame(frame.iloc[1:], **COLUMNS, **how)
+    found = re.search(r"frame\['time'\] = (.+?'\)|.+?=True\))(?=,? |$)", str(error.value))
+    assert found is not None
+    frame = frame.iloc[1:].copy()
+    exec(found[0], {"frame": frame, "pd": pd})
+    with ek.from_frame(frame, **COLUMNS, **how) as store:
+        assert [event.recorded_at.isoformat() for event in store.read()] == [f"{wanted}+00:00"]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [({"unit": "sec"}, "'s', 'ms'"), ({"tz": "Berlin"}, "no time zone"), ({"dayfirst": "yes"}, "dayfirst is 'yes'")],
+)
+def test_how_times_are_written_is_checked(how: dict[str, Any], says: str) -> None:
+    with pytest.raises(ek.InputError, match=says):
+        ek.from_frame(frame_of(1), **COLUMNS, **how)
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_times_that_differ_below_a_microsecond_order_the_rows(as_text: bool) -> None:
+    """Though they are recorded as equal."""
+    times = [f"2026-01-05T09:00:00.000000{n:03}Z" for n in (300, 100, 200)]
+    frame = frame_of(3, n=[3, 1, 2], time=times if as_text else pd.to_datetime(times, utc=True))
+    with ek.from_frame(frame, **COLUMNS) as store:
+        assert data_of(store) == [{"n": 1}, {"n": 2}, {"n": 3}]
+        assert {event.recorded_at for event in store.read()} == {START}
+
+
+# streams, ids and data
+
+
+def test_whole_numbers_that_a_missing_cell_made_floats_name_streams(store: ek.EventStore) -> None:
+    """Others don't: they were rounded, and several may have become one."""
+    store.load(frame_of(3, case=[1.0, np.nan, 20.0]).dropna(), **COLUMNS)
+    assert [event.stream for event in store.read()] == ["1", "20"]
+    with pytest.raises(ek.InputError, match=r"row 0, column 'case' is 1e\+18, .*dtype=\{'case': str\}"):
+        store.load(frame_of(1, case=[1e18]), **COLUMNS)
+
+
+def test_several_columns_as_the_stream_are_refused_and_the_cure_works(store: ek.EventStore) -> None:
+    frame = frame_of(2, region=["n", "s"])
+    with pytest.raises(ek.InputError, match="several columns") as error:
+        store.load(frame, **COLUMNS | {"stream": ["case", "region"]})
+    exec(str(error.value).partition("make one of them: ")[2], {"frame": frame})
+    store.load(frame, **COLUMNS | {"stream": "stream"})
+    assert [event.stream for event in store.read()] == ["case-0-n", "case-1-s"]
+
+
+def test_columns_may_be_labelled_by_anything(store: ek.EventStore) -> None:
+    """Numbers, times and tuples; roles, too."""
+    frame = frame_of(1).rename(columns={"case": 0, "activity": ("a", 1), "time": START})
+    store.load(frame.assign(x=1), stream=0, type=("a", 1), recorded_at=START)
+    assert [(event.stream, event.type, event.data) for event in store.read()] == [("case-0", "Done", {"x": 1})]
+
+
+def test_ids_that_are_no_uuids_become_some(store: ek.EventStore) -> None:
+    """Their text stays in the metadata, beside what a column of it says."""
+    frame = frame_of(2, key=["evt_1", 7], meta=[{"by": "ada"}, '{"by": "bob"}'])
+    store.load(frame, **COLUMNS, id="key", metadata="meta")
+    assert [(event.id, event.metadata) for event in store.read()] == [
+        (uuid.uuid5(uuid.NAMESPACE_URL, "evt_1"), {"by": "ada", "original_id": "evt_1"}),
+        (uuid.uuid5(uuid.NAMESPACE_URL, "7"), {"by": "bob", "original_id": "7"}),
+    ]
+
+
+def test_a_column_may_hold_all_that_events_say(store: ek.EventStore) -> None:
+    """As dicts or JSON; a class is held to it as to cells."""
+    payload = [{"a": None, "b": [1]}, '{"a": 1.5}', None]
+    store.load(frame_of(3, payload=payload), **COLUMNS, data="payload")
+    assert data_of(store) == [{"a": None, "b": [1]}, {"a": 1.5}, {}]
+    typed = frame_of(1, activity="Loaded.Priced", payload=[{"price": "2"}], time=[START + timedelta(days=1)])
+    store.load(typed, **COLUMNS, data="payload")
+    assert data_of(store)[-1] == Priced(price=Decimal(2))
+    for bad, says in ((frame_of(1, payload=["[1]"]), "give a dict"), (frame_of(1, payload=[{}], x=1), "more columns")):
+        with pytest.raises(ek.InputError, match=says):
+            store.load(bad, **COLUMNS, data="payload")
+
+
+class Counted(ek.Event, type="Loaded.Counted"):
+    n: int
+    note: str = "none"
+    maybe: int | None = None
+
+
+def test_cells_become_a_classs_values_with_its_defaults(store: ek.EventStore) -> None:
+    """A column that is empty for a type is none of its fields; each type of a frame has its own."""
+    frame = frame_of(3, activity=["Loaded.Counted", "Other", "Loaded.Counted"], n=[1, 2, 3], note=["a", None, None])
+    store.load(frame.assign(other=[None, "x", None]), **COLUMNS)
+    assert data_of(store) == [Counted(n=1, note="a"), {"n": 2, "other": "x"}, Counted(n=3)]
+    assert store.read().df(raw=True)["data"].tolist()[2] == {"n": 3, "note": "none", "maybe": None}
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcde"), st.integers(-99, 99), max_size=5), min_size=1, max_size=30))
+def test_a_frame_with_holes_loads_cell_by_cell(rows: list[dict[str, int]]) -> None:
+    """Whatever pattern they make: rows are grouped by it, and come back each as it is."""
+    cells = {name: pd.array([row.get(name) for row in rows], dtype="Int64") for name in "abcde"}
+    activity = [f"T{len(row) % 2}" for row in rows]
+    with ek.from_frame(frame_of(len(rows), activity=activity, **cells), **COLUMNS) as store:
+        assert data_of(store) == rows
+        assert [event.type for event in store.read()] == activity
+        frame = store.read().df()
+        for name in [name for name in "abcde" if any(name in row for row in rows)]:
+            assert frame[name].tolist() == [row.get(name, pd.NA) for row in rows]
+
+
+# the kit's own frames
+
+
+def facts(store: ek.EventStore) -> list[tuple[Any, ...]]:
+    """All that makes events equal."""
+    return [
+        (
+            e.position,
+            e.stream,
+            e.version,
+            e.id,
+            e.recorded_at,
+            e.occurred_at,
+            e.type,
+            e.schema_version,
+            e.data,
+            e.metadata,
+        )
+        for e in store.read()
+    ]
+
+
+def varied_store() -> ek.EventStore:
+    store = ek.EventStore(clock=ek.testing.clock(START, step="1min"))
+    store.append("a-1", [Counted(n=1), Counted(n=2, maybe=3)], metadata={"by": "ada"})
+    store.append(
+        "b", ek.NewEvent(type="Loose", data={"x": None, "id": [1], "org:unit": {"deep": 1}}, occurred_at=START)
+    )
+    store.append("b", ek.NewEvent(type="Loose", id=uuid.UUID(int=5)))
+    return store
+
+
+def test_the_kits_own_raw_frame_needs_no_names_and_comes_back_equal() -> None:
+    """Null and absent, supplied ids and made ones, fields of any name; also when its rows stand in another order."""
+    with varied_store() as store:
+        raw = store.read().df(raw=True)
+        assert raw["data"].tolist()[2] == {"x": None, "id": [1], "org:unit": {"deep": 1}}
+        for frame in (raw, raw.iloc[::-1], pd.concat([raw.iloc[2:], raw.iloc[:2]])):
+            with ek.from_frame(frame) as again:
+                assert facts(again) == facts(store)
+                assert again.load(frame, known="skip") == 4
+        unmarked = raw.copy()
+        unmarked.attrs.clear()
+        with pytest.raises(ek.InputError, match="data='data'"):
+            ek.from_frame(unmarked)
+        with ek.from_frame(unmarked, data="data") as again:
+            assert facts(again) == facts(store)
+
+
+def test_the_kits_own_plain_frame_comes_back_as_todays_classes_see_it() -> None:
+    """Null and absent are one there."""
+    with varied_store() as store, ek.from_frame(store.read().df()) as again:
+        whole, found = facts(store), facts(again)
+        assert found[2][8] == {"id": [1], "org:unit": {"deep": 1}}
+        assert [one[:8] for one in found] == [one[:8] for one in whole]
+        assert [one[8] for one in found[:2]] == [Counted(n=1), Counted(n=2, maybe=3)]
+        named = store.read().df().drop(columns="occurred_at")
+        with ek.from_frame(named, stream="stream", type="type", recorded_at="recorded_at", id="id") as third:
+            assert [one[8] for one in facts(third)] == [one[8] for one in found]
+
+
+def test_a_raw_frame_keeps_what_was_stored_by_older_classes() -> None:
+    """Type, schema version and data; the plain one shows what today's class makes of it."""
+
+    class Old(ek.Event, type="Loaded.Old"):
+        a: int
+
+    with ek.EventStore() as store:
+        store.append("s", Old(a=1))
+
+        class New(ek.Event, type="Loaded.New", version=2, renamed_from="Loaded.Old"):
+            b: int
+
+        ek.upcast(New, from_version=1)(lambda data: {"b": data["a"]})
+        raw = store.read().df(raw=True)
+        assert raw[["type", "schema_version", "data"]].values.tolist() == [["Loaded.Old", 1, {"a": 1}]]
+        with ek.from_frame(raw) as again, ek.from_frame(store.read().df()) as today:
+            assert facts(again) == facts(store)
+            assert [(e.schema_version, e.data) for e in today.read()] == [(2, New(b=1))]
+
+
+# loading again
+
+
+class Stamped(ek.Event, type="Loaded.Stamped"):
+    n: int
+    token: str = Field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+@pytest.mark.parametrize("type_", ["Done", "Loaded.Stamped"])
+def test_the_same_log_can_be_loaded_again_and_only_what_is_new_is_stored(key: str | None, type_: str) -> None:
+    """With ids and without; equal rows count, and what a class makes up itself does not."""
+    frame = frame_of(6, activity=type_, n=[1, 2, 2, 3, 4, 5], time=[START] * 3 + [START + MINUTE] * 3)
+    frame = frame.assign(case="c", key=[f"e{i}" for i in range(6)])
+    how = COLUMNS | {"known": "skip"} | ({"id": key} if key else {})
+    frame = frame if key else frame.drop(columns="key")
+    with ek.EventStore() as store:
+        assert store.load(frame.iloc[:4], **how) == 4
+        before = facts(store)
+        assert store.load(frame, **how) == 6
+        assert store.load(frame, **how) == 6
+        assert facts(store)[:4] == before
+        get = (lambda data: data["n"]) if type_ == "Done" else (lambda data: data.n)
+        assert [get(data) for data in data_of(store)] == [1, 2, 2, 3, 4, 5]
+        assert store.verify().ok
+
+
+def test_ids_of_rows_without_are_made_of_what_they_say(store: ek.EventStore) -> None:
+    """So that another program can make them, too."""
+    store.load(frame_of(2, case="c", time=[START] * 2, x="ä"), **COLUMNS, known="skip")
+    assert [event.id for event in store.read()] == [
+        uuid.uuid5(uuid.NAMESPACE_URL, f'["c","Done","2026-01-05T09:00:00Z",null,{{"x":"ä"}},{n}]') for n in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    "change", [{"n": [9, 2]}, {"case": "other"}, {"activity": "Other"}, {"time": [START + MINUTE] * 2}, {"m": 1}]
+)
+def test_a_known_id_with_other_content_is_refused(store: ek.EventStore, change: dict[str, Any]) -> None:
+    """Stream, type, times and data."""
+    frame = frame_of(2, case="c", n=[1, 2], key=["a", "b"], time=[START] * 2)
+    store.load(frame, **COLUMNS, id="key")
+    with pytest.raises(ek.InputError, match=r"known='skip' passes over the rows that are \(2 rows of 2\)"):
+        store.load(frame, **COLUMNS, id="key")
+    with pytest.raises(ek.InputError, match=r"is that of the event at position 1, which is another"):
+        store.load(frame.assign(**change), **COLUMNS, id="key", known="skip")
+    with pytest.raises(ek.InputError, match="known is 'maybe'"):
+        store.load(frame, **COLUMNS, known="maybe")  # type: ignore[arg-type]
+    assert store.position == 2
+
+
+def test_what_is_left_of_a_known_log_may_not_lie_before_the_stores_last_event(store: ek.EventStore) -> None:
+    frame = frame_of(3, key=["a", "b", "c"])
+    store.load(frame.iloc[[0, 2]], **COLUMNS, id="key")
+    with pytest.raises(ek.InputError, match="lies before the store's last event"):
+        store.load(frame, **COLUMNS, id="key", known="skip")
+    assert store.load(frame.iloc[[0, 2]], **COLUMNS, id="key", known="skip") == 2
+
+
+def test_ids_are_looked_up_together(store: ek.EventStore) -> None:
+    """In one walk over the index where many are asked for, one by one where few are; made ids are found as well."""
+    made = [event.id for event in store.append("a", [ek.NewEvent(type="T")] * 3).events]
+    own = [uuid.UUID(int=n) for n in range(1, 3_001)]
+    store.append("b", [ek.NewEvent(type="T", id=one) for one in own])
+    for wanted in (own, own[::7], [own[-1], *made], [own[0], uuid.uuid4()], made, []):
+        frame = frame_of(len(wanted), key=pd.Series(wanted, dtype=object)).assign(time=START + timedelta(days=1))
+        known = [one for one in wanted if one in {*own, *made}]
+        if not wanted:
+            assert store.load(frame, **COLUMNS, id="key") == 3_003
+            continue
+        with pytest.raises(ek.InputError, match=rf"\({len(known):,} rows? of {len(wanted):,}\)"):
+            store.load(frame, **COLUMNS, id="key")
+
+
+def test_an_id_that_another_append_stores_meanwhile_is_refused(
+    store: ek.EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two commits of a load."""
+    n, last = 10_001, uuid.UUID(int=10_001)
+    store.append("first", ek.NewEvent(type="T", id=uuid.UUID(int=1 << 64)))
+    frame = frame_of(n, key=[uuid.UUID(int=i + 1) for i in range(n)], time=[START + timedelta(days=1)] * n)
+
+    @contextmanager
+    def between(*_: Any, **__: Any) -> Iterator[Any]:
+        yield lambda done: done == 10_000 and store.append("x", ek.NewEvent(type="T", id=last))
+
+    monkeypatch.setattr(progress, "bar", between)
+    with pytest.raises(
+        ek.DuplicateIdError, match=r"another append .* position 10002; 10,000 of 10,001 rows are stored"
+    ):
+        store.load(frame, **COLUMNS, id="key")
+    monkeypatch.undo()
+    assert store.position == 10_002
+    assert store.verify().ok
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize("has_ids", [True, False])
+def test_a_load_of_unknown_outcome_says_what_is_stored_and_how_to_go_on(
+    folder: Path, is_stored: bool, has_ids: bool
+) -> None:
+    """In a store that holds events already, and with rows that stand in another order than their times."""
+    frame = frame_of(20_005, case="c", n=range(20_005)).iloc[::-1]
+    frame = frame.assign(key=[f"e{n}" for n in frame["n"]]) if has_ids else frame
+    how = COLUMNS | ({"id": "key"} if has_ids else {})
+    with ek.EventStore(folder, fsync=False, clock=lambda: START - MINUTE) as store:
+        store.append("before", [ek.NewEvent(type="T")] * 3)
+        keeping: Any = store._writer._keeping  # type: ignore[union-attr]
+        store_rows = keeping.store
+
+        def lost(rows: Any) -> None:
+            if store.position > 3:
+                if is_stored:
+                    store_rows(rows)
+                raise OSError("the connection was lost")
+            store_rows(rows)
+
+        keeping.store = lost
+        with pytest.raises(
+            ek.OutcomeUnknownError, match=r"of 20,005 rows 10,000 are stored, and the next 10,000"
+        ) as told:
+            store.load(frame, **how)
+        assert [event.data["n"] for event in told.value.events] == list(range(10_000, 20_000))
+    with ek.EventStore(folder, fsync=False) as store:
+        assert store.position == (20_003 if is_stored else 10_003)
+        cure = re.search(
+            r"open the store again and (load the same frame again with known='skip'|.+…\))", str(told.value)
+        )
+        assert cure is not None
+        if has_ids:
+            store.load(frame, **how, known="skip")
+        else:
+            exec(cure[1].replace("…", "**how"), {"store": store, "frame": frame, "error": told.value, "how": how})
+        assert [event.data["n"] for event in store.read("c")] == list(range(20_005))
+
+
+def test_a_load_that_fails_on_its_way_says_how_many_rows_are_stored(store: ek.EventStore) -> None:
+    """Another writer's takeover, say, or a storage that is known not to have stored the rest."""
+    append = store._writer.append  # type: ignore[union-attr]
+
+    def fails(submission: Any) -> Any:
+        if store.position:
+            raise ek.SupersededError()
+        return append(submission)
+
+    store._writer.append = fails  # type: ignore[union-attr, method-assign]
+    with pytest.raises(ek.SupersededError, match=r"; 10,000 of 10,001 rows are stored"):
+        store.load(frame_of(10_001), **COLUMNS)

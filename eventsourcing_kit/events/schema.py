@@ -25,7 +25,7 @@ from eventsourcing_kit.events.json_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -68,6 +68,11 @@ class Schema:
     def fields(self) -> list[str]:
         """The class's field names, in their order."""
         return list(self.cls.model_fields)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """The fields that have no default."""
+        return frozenset(name for name, info in self.cls.model_fields.items() if info.is_required())
 
     @cached_property
     def taken(self) -> frozenset[str] | None:
@@ -124,6 +129,29 @@ class Schema:
         if allowed is None or not stored.keys() >= allowed.keys():
             return False
         return all(kinds.issuperset(map(type, stored[name])) for name, kinds in allowed.items())
+
+    def completed(self, given: Mapping[str, tuple[Any, Any]], count: int) -> dict[str, list[Any]] | None:
+        """Columns of cells, and which of them are there, as columns of the class's values, defaults filled in.
+
+        None where that takes a look by pydantic.
+        """
+        allowed = self._plain_fields
+        if allowed is None or not given.keys() <= allowed.keys():
+            return None
+        columns: dict[str, list[Any]] = {}
+        for name, info in self.cls.model_fields.items():
+            cells, there = given.get(name, (None, None))
+            if cells is not None and there.all():
+                columns[name] = cells.tolist()
+            elif info.is_required() or info.default_factory is not None:
+                return None
+            elif cells is None:
+                columns[name] = [info.default] * count
+            else:
+                columns[name] = [
+                    v if ok else info.default for v, ok in zip(cells.tolist(), there.tolist(), strict=True)
+                ]
+        return columns if self.is_plain(columns) else None
 
     def plain_objects(self, stored: dict[str, list[Any]]) -> list[Any] | None:
         """Event objects of columns of stored values that need no look by pydantic; None where they do."""

@@ -35,18 +35,27 @@ def plain_column(values: pd.Series[Any]) -> tuple[npt.NDArray[np.object_], npt.N
     if isinstance(values.dtype, pd.SparseDtype):
         values = values.astype(values.dtype.subtype)
     present = values.notna().to_numpy()
-    plain = values.tolist()
-    if pd.api.types.is_float_dtype(values.dtype) and np.isinf(values[present].to_numpy(dtype=float)).any():
+    dtype, plain = values.dtype, values.tolist()
+    if pd.api.types.is_float_dtype(dtype) and np.isinf(values[present].to_numpy(dtype=float)).any():
         i = next(i for i, ok in enumerate(present) if ok and math.isinf(plain[i]))
         raise InputError(f"{where(values, i)} is {plain[i]!r}, which JSON cannot hold; replace or drop it")
-    is_number = values.dtype.kind != "c" and pd.api.types.is_numeric_dtype(values.dtype)  # bool is one
-    if is_number or (set(map(type, plain)) == {str} and "".join(plain).isascii()):
-        return objects(plain), present
-    present = np.array([not missing(value) for value in plain], dtype=bool) if values.dtype == object else present
     cells = objects(plain)
+    if (dtype.kind != "c" and pd.api.types.is_numeric_dtype(dtype)) or _is_text(cells[present]):  # bool is a number
+        return cells, present
+    if pd.api.types.is_object_dtype(dtype):
+        present = np.array([not missing(value) for value in plain], dtype=bool)
     for i in np.flatnonzero(present).tolist():
         cells[i] = _cell(values, i, plain[i])
     return cells, present
+
+
+def _is_text(cells: npt.NDArray[np.object_]) -> bool:
+    """Whether all cells are text that can be stored."""
+    texts = cells.tolist()
+    try:
+        return set(map(type, texts)) == {str} and bool("".join(texts).encode() or True)
+    except UnicodeEncodeError:  # a lone surrogate, in which of them will be found
+        return False
 
 
 def missing(value: Any) -> bool:

@@ -2,278 +2,298 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ValidationError
+from pydantic_core import from_json
 
-from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import dumping, json_values, schema
-from eventsourcing_kit.loading.cells import label, missing, plain_column, where
-from eventsourcing_kit.records.moment import FIRST_US, LAST_US, OUT_OF_RANGE, plain_us
-from eventsourcing_kit.records.rows import Rows, Shape, coded
+from eventsourcing_kit.errors import EventSourcingError, InputError, OutcomeUnknownError
+from eventsourcing_kit.events import json_values, schema
+from eventsourcing_kit.events.texts import counted
+from eventsourcing_kit.loading.cells import missing, plain_column, where
+from eventsourcing_kit.loading.payload import Cells, Objects, checked, held_to
+from eventsourcing_kit.loading.times import left_out
+from eventsourcing_kit.reading.append import as_event
+from eventsourcing_kit.reading.frames import NO_TIME, objects
+from eventsourcing_kit.records.batch import Submission
+from eventsourcing_kit.records.rows import Rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import numpy.typing as npt
+
+    from eventsourcing_kit.loading.columns import Columns
+    from eventsourcing_kit.loading.payload import Kind, Payload
+    from eventsourcing_kit.log.writer import Writer
+    from eventsourcing_kit.records.rows import Shape
 
     Ints = npt.NDArray[np.int64]
 
-_TOO_EARLY, _TOO_LATE = np.datetime64("0000-12-31", "s"), np.datetime64("10000-01-01", "s")
-_CURE = "convert the column: pd.to_datetime(…, utc=True)"
+ROWS_A_COMMIT = 10_000
+_EXACT_FLOAT = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The frame's events of one shape, and where they stand."""
+class Part:
+    """Some of the events: where they stand, and in which rows of a payload their types and data are."""
 
-    shape: Shape
     at: Ints
+    rows: Ints
+    payload: Payload
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A frame's events as columns, in the order of their times, each with the time at which it was recorded."""
+    """A frame's events as columns, in the order of their times, each with the time at which it was recorded.
 
-    times: list[int]
+    `order` says which of the frame's rows they are; `given` is what the frame itself says of types and data, before
+    classes add their defaults.
+    """
+
+    times: Ints
     streams: list[str]
     stream_codes: Ints
-    groups: list[_Group]
-    group_codes: Ints
-    ids: list[uuid.UUID]
-    occurred_us: list[int]
+    parts: list[Part]
+    ids: npt.NDArray[np.object_] | None
+    occurred_us: Ints
+    metadata: npt.NDArray[np.object_]
+    order: Ints
+    given: list[Part]
 
     def __len__(self) -> int:
         return len(self.times)
 
-    def rows(self, start: int, stop: int) -> Rows:
+    def rows(self, start: int, stop: int, parts: list[Part] | None = None) -> Rows:
         """The events from `start` up to but excluding `stop`."""
         stream_codes, streams = pd.factorize(self.stream_codes[start:stop])
-        shape_codes, groups = pd.factorize(self.group_codes[start:stop])
+        shapes: list[Shape] = []
+        codes = np.zeros(stop - start, dtype=np.int64)
+        for part in self.parts if parts is None else parts:
+            low, high = np.searchsorted(part.at, (start, stop)).tolist()
+            if low < high:
+                found, own = part.payload.shapes(part.rows[low:high])
+                codes[part.at[low:high] - start] = np.array(own, dtype=np.int64) + len(shapes)
+                shapes += found
+        codes, appearing = pd.factorize(codes)
+        occurred = self.occurred_us[start:stop].tolist()
         return Rows(
             [self.streams[code] for code in streams.tolist()],
             stream_codes.tolist(),
-            [_part(self.groups[code], start, stop) for code in groups.tolist()],
-            shape_codes.tolist(),
-            dict(enumerate(self.ids[start:stop])),
-            dict(enumerate(self.occurred_us[start:stop])),
+            [shapes[code] for code in appearing.tolist()],
+            codes.tolist(),
+            {} if self.ids is None else dict(enumerate(self.ids[start:stop].tolist())),
+            {i: us for i, us in enumerate(occurred) if us != NO_TIME},
+            {i: one for i, one in enumerate(self.metadata[start:stop].tolist()) if one},
         )
 
+    def commits(self) -> Iterator[tuple[int, int]]:
+        """Where the commits begin and end."""
+        for start in range(0, len(self), ROWS_A_COMMIT):
+            yield start, min(start + ROWS_A_COMMIT, len(self))
 
-def _part(group: _Group, start: int, stop: int) -> Shape:
-    low, high = np.searchsorted(group.at, (start, stop)).tolist()
-    shape = group.shape
-    return Shape(shape.type, shape.schema_version, shape.fields, [values[low:high] for values in shape.columns])
+    def only(self, keep: Ints) -> Loaded:
+        """Some of the events, in their order."""
+        place = np.full(len(self), -1, dtype=np.int64)
+        place[keep] = np.arange(len(keep))
 
+        def left(part: Part) -> Part:
+            at = place[part.at]
+            return Part(at[at >= 0], part.rows[at >= 0], part.payload)
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which of the frame's columns is what; every other column is payload."""
-
-    stream: str
-    type: str
-    recorded_at: str
-    occurred_at: str | None = None
-    id: str | None = None
-
-    def check(self, frame: object) -> None:
-        """Raise `InputError` where the frame lacks one of the columns."""
-        if not isinstance(frame, pd.DataFrame):
-            raise InputError(
-                f"load takes a pandas DataFrame, not {type(frame).__name__}; "
-                "make one: pd.read_csv(path), or pd.DataFrame(rows)"
-            )
-        if frame.columns.nlevels > 1:
-            raise InputError(
-                f"the frame's columns have {frame.columns.nlevels} levels, as in {frame.columns[:1].tolist()}; "
-                "flatten them: frame.columns = ['_'.join(map(str, names)) for names in frame.columns]"
-            )
-        if not frame.columns.is_unique:
-            twice = frame.columns[frame.columns.duplicated()][0]
-            raise InputError(f"the frame has the column {twice!r} twice; rename one of them")
-        names = [str(name) for name in frame.columns]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"two of the frame's columns would become the field {twice!r}; rename one of them")
-        for name in names:
-            json_values.plain_json({name: None}, "the frame")
-        for role in ("stream", "type", "recorded_at", "occurred_at", "id"):
-            name = getattr(self, role)
-            if name is not None and name not in frame.columns:
-                cure = "; it is in the index: frame.reset_index()" if name in frame.index.names else ""
-                raise InputError(f"{role}={name!r}: the frame has no such column; it has {list(frame.columns)}{cure}")
-
-    @property
-    def taken(self) -> set[str]:
-        """The columns that are no payload."""
-        return {self.stream, self.type, self.recorded_at} | {n for n in (self.occurred_at, self.id) if n is not None}
+        return replace(
+            self,
+            parts=[left(part) for part in self.parts],
+            given=[left(part) for part in self.given],
+            ids=None if self.ids is None else self.ids[keep],
+            **{
+                name: getattr(self, name)[keep]
+                for name in ("times", "stream_codes", "occurred_us", "metadata", "order")
+            },
+        )
 
 
 def from_frame(frame: pd.DataFrame, columns: Columns) -> Loaded:
     """Check every row; raises `InputError` naming row, column and value."""
-    columns.check(frame)
-    us = _times(frame[columns.recorded_at])
-    order = np.argsort(us, kind="stable")
+    columns = columns.of(frame)
+    us, finer = columns.times.read(frame[columns.recorded_at])
+    order = _order(us, finer, frame["position"] if columns.is_own else None)
     frame = frame.iloc[order]
-    streams, stream_codes = coded(_names(frame[columns.stream], "a stream"))
-    types, type_codes = coded(_names(frame[columns.type], "an event type"))
-    occurred = [] if columns.occurred_at is None else _times(frame[columns.occurred_at]).tolist()
-    own_ids = [] if columns.id is None else _ids(frame[columns.id])
-    groups = _groups(frame, columns, types, np.array(type_codes, dtype=np.int64))
-    group_codes = np.empty(len(frame), dtype=np.int64)
-    for code, group in enumerate(groups):
-        group_codes[group.at] = code
-    return Loaded(us[order].tolist(), streams, np.array(stream_codes), groups, group_codes, own_ids, occurred)
+    streams, stream_codes = _names(frame[columns.stream], "a stream")
+    kinds, kind_codes = _kinds(frame, columns)
+    metadata = _objects(frame, columns.metadata)
+    ids = None if columns.id is None else objects(_ids(frame[columns.id], metadata))
+    parts, given = _parts(frame, columns, kinds, kind_codes)
+    occurred = _occurred(frame, columns)
+    return Loaded(us[order], streams, stream_codes, parts, ids, occurred, metadata, order, given)
+
+
+def _order(us: Ints, finer: Ints, positions: pd.Series[Any] | None) -> Ints:
+    """The rows by their full times; those of one time by their positions, else as they stand."""
+    if positions is not None:
+        return np.lexsort((pd.to_numeric(positions, errors="coerce").fillna(0).to_numpy(dtype=float), finer, us))
+    step, finer_step = np.diff(us), np.diff(finer)
+    if ((step > 0) | ((step == 0) & (finer_step >= 0))).all():
+        return np.arange(len(us))
+    return np.lexsort((finer, us))
+
+
+def store(loaded: Loaded, writer: Writer, position: int, advance: Callable[[int], object]) -> None:
+    """Store the events in commits of many rows. Up to `position` the log holds none of their ids."""
+    for start, stop in loaded.commits():
+        again = _again(loaded, start, stop, position)
+        times = loaded.times[start:stop].tolist()
+        try:
+            (stored,) = writer.append(Submission(loaded.rows(start, stop), times=times, new_upto=position, again=again))
+        except OutcomeUnknownError as unknown:
+            unknown.events = [as_event(draft) for draft in unknown.events]
+            unknown.left = loaded.order[start:].tolist()
+            raise
+        except EventSourcingError as error:
+            error.args = (f"{error}; {start:,} of {counted(len(loaded), 'row')} are stored",)
+            raise
+        position = stored.positions[-1]
+        advance(stop - start)
+
+
+def _again(loaded: Loaded, start: int, stop: int, position: int) -> str:
+    """How a load is taken up again where nobody knows whether the rows from `start` to `stop` were stored."""
+    done = f"of {counted(len(loaded), 'row')} {start:,} are stored, and the next {stop - start:,} may be"
+    if loaded.ids is not None:
+        return f"load the same frame again with known='skip', which passes over what is stored ({done})"
+    return f"store.load(frame.iloc[error.left[store.position - {position}:]], …) with the rest as before ({done})"
 
 
 # -- the columns that every row needs ---------------------------------------------------------------------------------
 
 
-def _names(values: pd.Series[Any], what: str) -> list[str]:
-    """Stream or type names as text; whole numbers and categories are written as text."""
-    plain = values.astype(object).tolist()
-    checked: dict[Any, str] = {}
-    for i, value in enumerate(plain):
-        if type(value) is str and value in checked:
-            continue
-        text = str(value) if isinstance(value, (int, np.integer)) and not isinstance(value, bool) else value
-        if missing(text):
-            raise InputError(f"{where(values, i)} is missing; every row needs {what}; {_left_out(values)}")
-        try:
-            checked[value] = json_values.check_name(text, what)
-        except InputError as error:
-            raise InputError(f"{where(values, i)}: {error}") from None
-    return [checked[value] for value in plain]
+def _names(values: pd.Series[Any], what: str) -> tuple[list[str], Ints]:
+    """The distinct names of streams or types, and each row's index among them; numbers are written as text."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    if values.dtype == object and set(map(type, values.tolist())) != {str}:
+        texts = [None if missing(one) else _name(values, i, one, what) for i, one in enumerate(values.tolist())]
+        codes, found = pd.factorize(objects(texts))
+    else:
+        codes, found = pd.factorize(values)
+    gone = np.flatnonzero(codes < 0)
+    if len(gone):
+        at = where(values, int(gone[0]))
+        raise InputError(f"{at} is missing; every row needs {what}; {left_out(values)}")
+    firsts = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))  # where each stands first
+    return [_name(values, i, one, what) for i, one in zip(firsts.tolist(), found.tolist(), strict=True)], codes
 
 
-def _left_out(values: pd.Series[Any]) -> str:
-    """How rows without a value there are left out."""
-    return f"to load the others: frame.dropna(subset=[{values.name!r}])"
+def _name(values: pd.Series[Any], i: int, value: Any, what: str) -> str:
+    if isinstance(value, (float, np.floating)) and value.is_integer():  # which a missing cell made of whole numbers
+        if not -_EXACT_FLOAT <= float(value) <= _EXACT_FLOAT:
+            raise InputError(
+                f"{where(values, i)} is {value!r}, a number that was rounded; read the column as text: "
+                f"pd.read_csv(path, dtype={{{values.name!r}: str}})"
+            )
+        value = int(value)
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    try:
+        return json_values.check_name(str(value) if is_whole else value, what)
+    except InputError as error:
+        raise InputError(f"{where(values, i)}: {error}") from None
 
 
-def _times(values: pd.Series[Any]) -> Ints:
-    """Aware times as microseconds since 1970 UTC, finer ones floored."""
-    us = _microseconds(values)
-    out = (us < FIRST_US) | (us > LAST_US)
-    if out.any():
-        i = int(out.argmax())
-        raise InputError(f"{where(values, i)} is {str(values.iloc[i])!r}, which {OUT_OF_RANGE}")
-    return us
-
-
-def _microseconds(values: pd.Series[Any]) -> Ints:
-    missing = values.isna().to_numpy()
-    if missing.any():
-        at = where(values, int(missing.argmax()))
-        raise InputError(f"{at} is missing; every row needs a time there; {_left_out(values)}")
-    dtype = values.dtype
-    if values.empty:
-        return np.array([], dtype=np.int64)
-    if isinstance(dtype, pd.DatetimeTZDtype):
-        return _floored(pd.DatetimeIndex(values))
-    if pd.api.types.is_datetime64_dtype(dtype):
-        raise InputError(
-            f"{where(values, 0)} is {values.iloc[0]}, a time without a time zone; "
-            f"say which it is: frame[{values.name!r}].dt.tz_localize('UTC')"
-        )
-    return np.array([_time(values, i, value) for i, value in enumerate(values.tolist())], dtype=np.int64)
-
-
-def _floored(index: pd.DatetimeIndex) -> Ints:
-    times = index.tz_convert("UTC").tz_localize(None).floor("us")
-    if times.unit in ("s", "ms"):  # whose range is wider than that of microseconds
-        times = pd.DatetimeIndex(np.clip(times.to_numpy(), _TOO_EARLY, _TOO_LATE))
-    us: Ints = times.as_unit("us").to_numpy().view(np.int64)
-    return us
-
-
-def _time(values: pd.Series[Any], i: int, value: Any) -> int:
-    given = value
-    if isinstance(value, str):
-        try:
-            value = dt.datetime.fromisoformat(value)
-        except ValueError:
-            raise InputError(f"{where(values, i)} is {given!r}, which is no ISO time; {_CURE}") from None
-    if not isinstance(value, dt.datetime):
-        raise InputError(f"{where(values, i)} is {given!r}, which is no time; {_CURE}")
-    if value.utcoffset() is None:
-        raise InputError(f"{where(values, i)} is {str(given)!r}, a time without an offset; {_CURE}")
-    return plain_us(value)
-
-
-def _ids(values: pd.Series[Any]) -> list[uuid.UUID]:
-    found: dict[uuid.UUID, int] = {}
+def _ids(values: pd.Series[Any], metadata: npt.NDArray[np.object_]) -> list[uuid.UUID]:
+    """Ids as they are; of a text that is no UUID one is made, and the text goes into the row's metadata."""
+    found: dict[uuid.UUID, None] = {}
     for i, value in enumerate(values.tolist()):
         if missing(value):
-            raise InputError(f"{where(values, i)} is missing; every row needs an id there")
-        try:
-            one = value if isinstance(value, uuid.UUID) else uuid.UUID(value)
-        except (ValueError, AttributeError, TypeError):
-            raise InputError(f"{where(values, i)} is {value!r}, which is no UUID") from None
+            raise InputError(f"{where(values, i)} is missing; every row needs an id there; {left_out(values)}")
+        one = value if isinstance(value, uuid.UUID) else _uuid(value)
+        if one is None:
+            text = _name(values, i, value, "an event")
+            one, metadata[i] = uuid.uuid5(uuid.NAMESPACE_URL, text), metadata[i] | {"original_id": text}
         if one in found:
-            raise InputError(f"{where(values, i)} is {str(one)!r}, which an earlier row has too; ids are unique")
-        found[one] = i
+            raise InputError(
+                f"{where(values, i)} is {str(value)!r}, which an earlier row has too; ids are unique; "
+                f"where such rows are one event: frame.drop_duplicates({values.name!r})"
+            )
+        found[one] = None
     return list(found)
 
 
-# -- payload ----------------------------------------------------------------------------------------------------------
-
-
-def _groups(frame: pd.DataFrame, columns: Columns, types: list[str], type_codes: Ints) -> list[_Group]:
-    """The rows by their shapes: type and the payload's cells that are there; a missing cell is left out."""
-    payload = {str(name): plain_column(frame[name]) for name in frame.columns if name not in columns.taken}
-    codes = type_codes
-    for _, present in payload.values():
-        if not present.all():
-            codes = np.unique(codes * 2 + present, return_inverse=True)[1]
-    order = np.argsort(codes, kind="stable")
-    parts = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
-    groups = []
-    for at in parts:
-        fields = tuple(name for name, (_, present) in payload.items() if present[at[0]])
-        shape = Shape(types[type_codes[at[0]]], 1, fields, [payload[name][0][at] for name in fields])
-        groups += _typed(_Group(shape, at), frame.index)
-    return [_Group(_listed(group.shape), group.at) for group in groups]
-
-
-def _listed(shape: Shape) -> Shape:
-    return Shape(shape.type, shape.schema_version, shape.fields, [_list(values) for values in shape.columns])
-
-
-def _list(values: Any) -> list[Any]:
-    found: list[Any] = values.tolist() if isinstance(values, np.ndarray) else values
-    return found
-
-
-def _typed(group: _Group, labels: pd.Index[Any]) -> list[_Group]:
-    """The group, held to its type's class where one is registered."""
-    shape = group.shape
-    kind = schema.registered(shape.type)
-    if kind is None:
-        return [group]
-    rows = [dict(zip(shape.fields, values, strict=True)) for values in zip(*shape.columns, strict=True)]
-    rows = _held_to(kind, rows or [{} for _ in group.at], [label(labels, i) for i in group.at.tolist()])
-    shapes, codes = coded([tuple(row) for row in rows])
-    found = []
-    for code, fields in enumerate(shapes):
-        inside = [i for i, own in enumerate(codes) if own == code]
-        values = [[rows[i][name] for i in inside] for name in fields]
-        found.append(_Group(Shape(shape.type, kind.version, fields, values), group.at[inside]))
-    return found
-
-
-def _held_to(kind: schema.Schema, rows: list[dict[str, Any]], labels: list[Any]) -> list[dict[str, Any]]:
+def _uuid(value: Any) -> uuid.UUID | None:
     try:
-        objects = kind.from_rows(rows, strict_fields=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        at, *path = first["loc"]
-        value = "is missing" if first["type"] == "missing" else f"is {first['input']!r}"
-        raise InputError(
-            f"row {labels[int(at)]!r}, field {'.'.join(map(str, path))!r} {value}, "
-            f"which does not fit the class {kind.cls.__name__} of its type {kind.name!r}: {first['msg']}"
-        ) from None
-    return dumping.dump_all(kind, objects)
+        return uuid.UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        return None
+
+
+def _occurred(frame: pd.DataFrame, columns: Columns) -> Ints:
+    us = np.full(len(frame), NO_TIME, dtype=np.int64)
+    if columns.occurred_at is not None:
+        values = frame[columns.occurred_at]
+        there = values.notna().to_numpy() if columns.is_own else np.ones(len(frame), dtype=bool)
+        us[there] = columns.times.read(values[there])[0]
+    return us
+
+
+def _objects(frame: pd.DataFrame, label: Any) -> Any:
+    """A column of objects, or of their JSON, as dicts; an empty one where the cell is empty."""
+    if label is None:
+        return objects([{}] * len(frame))
+    values = frame[label]
+    cells, there = plain_column(values)
+    found = [_object(values, i, one) if ok else {} for i, (one, ok) in enumerate(zip(cells, there, strict=True))]
+    return objects(found)
+
+
+def _object(values: pd.Series[Any], i: int, cell: Any) -> dict[str, Any]:
+    try:
+        found = from_json(cell, allow_inf_nan=False) if isinstance(cell, str) else cell
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{where(values, i)} is {json_values.shown(cell)}; give a dict, or an object as JSON")
+    return found
+
+
+# -- types and data ---------------------------------------------------------------------------------------------------
+
+
+def _kinds(frame: pd.DataFrame, columns: Columns) -> tuple[list[Kind], Ints]:
+    """The distinct types and schema versions, and each row's index among them."""
+    names, codes = _names(frame[columns.type], "an event type")
+    if not columns.is_own:
+        return [(name, 1) for name in names], codes
+    versions: list[Any] = frame["schema_version"].tolist()
+    for i, version in enumerate(versions):
+        if type(version) is not int or version < 1:
+            raise InputError(f"{where(frame['schema_version'], i)} is {version!r}, which is no schema version")
+    both, found = pd.factorize(objects(list(zip(codes.tolist(), versions, strict=True))))
+    return [(names[code], version) for code, version in found], both
+
+
+def _parts(frame: pd.DataFrame, columns: Columns, kinds: list[Kind], codes: Ints) -> tuple[list[Part], list[Part]]:
+    """The rows as their classes store them, where there are some; and as the frame has them."""
+    fields = {name: plain_column(values) for name, values in columns.payload(frame).items()}
+    data = None if columns.data is None else _objects(frame, columns.data).tolist()
+    given: Payload = (
+        Cells(kinds, codes, fields) if data is None else Objects([kinds[code] for code in codes.tolist()], data)
+    )
+    everything, loose, parts = np.arange(len(frame)), np.ones(len(frame), dtype=bool), []
+    for code, (name, version) in enumerate(kinds):
+        kind = schema.registered(name)
+        if kind is None or columns.is_raw or (columns.is_own and version > kind.version):
+            continue
+        at = np.flatnonzero(codes == code)
+        loose[at] = False
+        if data is None:
+            own = {field: (cells[at], there[at]) for field, (cells, there) in fields.items()}
+            held = held_to(kind, own, frame.index[at], nulls=columns.is_own)
+        else:
+            stored = checked(kind, [data[i] for i in at.tolist()], frame.index[at])
+            held = Objects([(kind.name, kind.version)] * len(at), stored)
+        parts.append(Part(at, np.arange(len(at)), held))
+    if loose.any():
+        parts.insert(0, Part(everything[loose], everything[loose], given))
+    return parts, [Part(everything, everything, given)]

@@ -1,4 +1,4 @@
-"""A progress bar for long work, which stays out of test output: at a terminal or in a notebook someone looks at."""
+"""A progress bar for long work at a terminal that someone looks at; it stays out of notebooks and test output."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def bar(total: int, wanted: bool | None, *, worth_it: bool) -> Iterator[Callable
 
 
 def _watched() -> bool:
-    """A terminal or a notebook; under pytest, whose variable a notebook's kernel inherits, nobody looks."""
-    return (sys.stderr.isatty() or "ipykernel" in sys.modules) and "PYTEST_CURRENT_TEST" not in os.environ
+    """A terminal. In a notebook it would be saved with the cell's results, and nobody looks at a test's."""
+    return sys.stderr.isatty() and "PYTEST_CURRENT_TEST" not in os.environ

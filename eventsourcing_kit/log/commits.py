@@ -15,13 +15,14 @@ from eventsourcing_kit.records.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from eventsourcing_kit.storage.slate.table import Table
 
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
+_ROWS_A_QUESTION = 50  # that a walk along an index gives in the time of one look at it
 
 
 class Commits:
@@ -106,6 +107,30 @@ class Commits:
         if event_id.version != 7 or not 1 <= position <= self.head.last:
             return None
         return position if self._has_made(event_id, position) else None
+
+    def positions_of(self, wanted: Iterable[uuid.UUID]) -> dict[uuid.UUID, int]:
+        """The positions of those of many ids that are here.
+
+        The index of supplied ids is walked from the first wanted one on, as long as that is quicker than to ask it for
+        each of those that are left.
+        """
+        keyed = {keys.event_id(one): one for one in wanted}
+        asked = [one for one in keyed.values() if one.version == 7 and 1 <= ids.position_in(one) <= self.head.last]
+        found: dict[uuid.UUID, int] = {}
+        if keyed and self.has_supplied_ids:
+            reached, most = keys.IDS[1], _ROWS_A_QUESTION * len(keyed)
+            for seen, (key, value) in enumerate(self.table.scan(min(keyed), max(keyed) + b"\x00"), 1):
+                if key in keyed:
+                    found[keyed[key]] = keys.number(value)
+                if seen == most:
+                    reached = key
+                    break
+            asked += [one for key, one in keyed.items() if key > reached]
+        for one in sorted(set(asked) - found.keys(), key=ids.position_in):  # in the order of commits
+            position = self.position_of(one)
+            if position is not None:
+                found[one] = position
+        return {one: position for one, position in found.items() if position <= self.head.last}
 
     @property
     def has_supplied_ids(self) -> bool:

@@ -108,7 +108,9 @@ class Placement:
         encoded = record.encode(place, rows)
         entry = _entry(place, len(rows), record.digest(encoded))
         written = commit_rows.rows(entry, encoded, now, rows.ids)
-        placed = Placed(place, written, entry, encoded, _stored(submission.batches, before, entry.first, encoded))
+        stored = _stored(submission.batches, before, entry.first, encoded)
+        whole = Stored(range(entry.first, entry.last + 1), 0, encoded)  # a load's, of many streams
+        placed = Placed(place, written, entry, encoded, stored or [whole])
         versions = tip.versions | now
         self._has_supplied |= submission.has_ids
         tip.last, tip.us, tip.digest, tip.versions = entry.last, entry.last_us, entry.digest, versions

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.batch import Submission
     from eventsourcing_kit.records.record import Commit
-    from eventsourcing_kit.records.rows import Draft
+    from eventsourcing_kit.records.rows import Draft, Rows
 
 
 def first_receipts(log: Log, submission: Submission, answered: Callable[[], None]) -> list[Stored] | None:
@@ -23,6 +23,9 @@ def first_receipts(log: Log, submission: Submission, answered: Callable[[], None
 
     `answered` is called whenever the storage has answered: many ids take many questions.
     """
+    if submission.new_upto is not None:
+        _check_new(log, submission.rows, submission.new_upto)
+        return None
     drafts = submission.rows.drafts()
     found = []
     for draft in drafts:
@@ -42,6 +45,17 @@ def first_receipts(log: Log, submission: Submission, answered: Callable[[], None
         f"the id {drafts[at].id} is at position {found[at]} already, and this batch is not the one that was "
         "appended then (the same stream, order, types and data); give new events new ids, or leave the ids out"
     )
+
+
+def _check_new(log: Log, rows: Rows, upto: int) -> None:
+    """Raise where another append has stored one of the ids since the log ended at `upto`."""
+    own = set(rows.ids.values())
+    for commit in log.commits(upto, log.head.last):
+        for row, one in commit.supplied_ids.items():
+            if one in own:
+                raise DuplicateIdError(
+                    f"another append has stored the id {one} meanwhile, at position {commit.first + row}"
+                )
 
 
 class _Recorded:

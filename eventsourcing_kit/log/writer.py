@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 _SMALL_BYTES = 1 << 13
-_AGAIN = "append .events again, which stores them at most once"
 
 
 class _Request:
@@ -53,6 +52,11 @@ class _Request:
         if self.error is not None:
             raise self.error
         return self.stored
+
+    @property
+    def again(self) -> str:
+        """How it is repeated where its outcome is unknown; what lies beside the log just is."""
+        return "repeat it" if self.submission is None else self.submission.again
 
     def identified(self) -> list[Draft]:
         """The drafts with the ids under which they may have been stored."""
@@ -148,7 +152,8 @@ class Writer:
         if request.done.is_open:
             return
         raise OutcomeUnknownError(
-            f"{why}: the append may be stored or not; when the storage works again, {_AGAIN}", request.identified()
+            f"{why}: the append may be stored or not; when the storage works again, {request.again}",
+            request.identified(),
         )
 
     def _after_interrupt(self, request: _Request, interrupt: KeyboardInterrupt) -> None:
@@ -161,7 +166,7 @@ class Writer:
             return
         if not request.done.is_open:
             raise OutcomeUnknownError(
-                f"interrupted before the append was acknowledged: it may be stored or not; {_AGAIN}",
+                f"interrupted before the append was acknowledged: it may be stored or not; {request.again}",
                 request.identified(),
             ) from interrupt
         interrupt.add_note("the append was refused" if request.error else "the append had been stored")
@@ -310,7 +315,7 @@ class Writer:
             if request.error is None:
                 request.error = error  # else, where there is no room to say more, it would look as if it were stored
                 request.error = error if known else OutcomeUnknownError(
-                    f"{_told(error)}; the append may be stored or not: open the store again and {_AGAIN}",
+                    f"{_told(error)}; the append may be stored or not: open the store again and {request.again}",
                     request.identified(),
                 )  # fmt: skip
 

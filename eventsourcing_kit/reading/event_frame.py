@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 ATTRIBUTES = (
     "id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata",
 )  # fmt: skip
+RAW, FIELDS = "raw", "fields"  # what a frame notes of itself in its `attrs`, so that it can be loaded again
 _IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 
 
-def of_events(chunks: Iterable[tuple[Commit, Ints]]) -> pd.DataFrame:
-    """One row an event: the record's attributes, then the payload's fields in order of appearance."""
-    found = _Columns()
+def of_events(chunks: Iterable[tuple[Commit, Ints]], *, raw: bool = False) -> pd.DataFrame:
+    """One row an event: the record's attributes, then the payload's fields in order of appearance.
+
+    Where it is `raw`, types, schema versions and data are as they were stored, the data in one column of dicts.
+    """
+    found = _Columns(raw)
     with json_values.paused_gc():
         for commit, rows in chunks:
             found.add(commit, rows)
@@ -92,8 +96,9 @@ class _Names:
 class _Columns:
     """Collects columns over many commits."""
 
-    def __init__(self) -> None:
+    def __init__(self, raw: bool) -> None:
         self.count = 0
+        self._raw, self._name = raw, (str if raw else renames.current)
         self.streams, self.stream_codes = _Names(), _Runs()
         self.types, self.type_codes = _Names(), _Runs()
         self.keys, self.schema_versions, self.times = _Runs(), _Runs(), _Runs()
@@ -120,7 +125,7 @@ class _Columns:
         (stream,), (version,) = commit.streams, commit.first_versions
         ((type_, schema_version, fields, columns),) = commit.shapes
         self.stream_codes.run(self.streams.code(stream), count)
-        self.type_codes.run(self.types.code(renames.current(type_)), count)
+        self.type_codes.run(self.types.code(self._name(type_)), count)
         self.schema_versions.run(schema_version, count)
         self.positions.run(commit.first, count)
         self.versions.run(version, count)
@@ -130,7 +135,7 @@ class _Columns:
     def _add_rows(self, commit: Commit, rows: Ints) -> None:
         shapes, shape_codes = commit.shapes, commit.shape_codes[rows]
         self.stream_codes.extend(self.streams.codes(commit.streams)[commit.stream_codes[rows]])
-        self.type_codes.extend(self.types.codes(renames.current(shape.type) for shape in shapes)[shape_codes])
+        self.type_codes.extend(self.types.codes(self._name(shape.type) for shape in shapes)[shape_codes])
         self.schema_versions.extend(np.array([shape.schema_version for shape in shapes], dtype=np.int64)[shape_codes])
         self.positions.extend(commit.positions[rows])
         self.versions.extend(commit.versions[rows])
@@ -169,7 +174,14 @@ class _Columns:
             "occurred_at": self._occurred_at(),
             "metadata": self._metadata(),
         }
-        return pd.DataFrame(columns | self._fields(positions), copy=False)
+        fields = {"data": ("data", self._data())} if self._raw else self._fields(positions)
+        frame = pd.DataFrame(columns | {name: values for name, (_, values) in fields.items()}, copy=False)
+        renamed = {name: field for name, (field, _) in fields.items() if name != field}
+        if renamed:
+            frame.attrs[FIELDS] = renamed
+        if "data" in fields:
+            frame.attrs[RAW] = self._raw
+        return frame
 
     def _ids(self, positions: Ints, us: Ints) -> Any:
         made = ids.id_bytes(self.keys.array().view(np.uint64), positions, us)
@@ -190,14 +202,21 @@ class _Columns:
             found[at] = one
         return found
 
-    def _fields(self, positions: Ints) -> dict[str, Any]:
+    def _data(self) -> Any:
+        found = objects([None] * self.count)
+        for payload in self.payloads.values():
+            found[payload.at.array()] = objects(payload.data())
+        return found
+
+    def _fields(self, positions: Ints) -> dict[str, tuple[str, Any]]:
+        """By the columns' names the fields and their values."""
         found: dict[str, list[tuple[Ints, list[Any]]]] = {}
         for payload in self.payloads.values():
             at = payload.at.array()
             for name, values in payload.fields(positions[at]):
                 found.setdefault(name, []).append((at, values))
         names = field_names(found, ATTRIBUTES)
-        return {names[name]: _field(self.count, parts) for name, parts in found.items()}
+        return {names[field]: (field, _field(self.count, parts)) for field, parts in found.items()}
 
 
 class _Payload:
@@ -223,6 +242,12 @@ class _Payload:
         self.at.extend(where[inside])
         for parts, values in zip(self._columns, columns, strict=True):
             parts.append(values)
+
+    def data(self) -> list[dict[str, Any]]:
+        """Event by event what was stored."""
+        columns = [chain.from_iterable(parts) for parts in self._columns]
+        found = [dict(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
+        return found or [{} for _ in self.at.array()]
 
     def fields(self, positions: Ints) -> Iterable[tuple[str, list[Any]]]:
         """Field by field the values, as the events' objects have them."""

@@ -226,15 +226,18 @@ class Read:
         yield from self._selection.chunks(self._log, skipped)
         self._counted = generation, dict(skipped)
 
-    def df(self) -> pd.DataFrame:
+    def df(self, *, raw: bool = False) -> pd.DataFrame:
         """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields.
+
+        With `raw`, types, schema versions and data are as they were stored, the data in one column of dicts: from such
+        a frame `ek.from_frame(frame)` makes equal events. From a plain one it makes those that today's classes see.
 
         What a policy "skip" left out is counted by type in `df().attrs["skipped"]`.
         """
         from eventsourcing_kit.reading import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()
-        frame = event_frame.of_events(self._chunks())
+        frame = event_frame.of_events(self._chunks(), raw=raw)
         if self._log.policies.skips:
             frame.attrs["skipped"] = self.skipped
         return frame

@@ -48,10 +48,20 @@ class Submission:
     """Events that are to become one commit: recorded at `times`, or at the time when they are stored.
 
     `batches` say at which versions their writers believe the streams to be; a load has none, and expects nothing.
+    `new_upto`: up to that position the log is known to hold none of the ids. `again`: how it is repeated where nobody
+    knows whether it was stored.
     """
 
-    def __init__(self, rows: Rows, *, batches: Sequence[Batch] = (), times: list[int] | None = None) -> None:
-        self.rows, self.batches, self.times = rows, batches, times
+    def __init__(
+        self,
+        rows: Rows,
+        *,
+        batches: Sequence[Batch] = (),
+        times: list[int] | None = None,
+        new_upto: int | None = None,
+        again: str = "append .events again, which stores them at most once",
+    ) -> None:
+        self.rows, self.batches, self.times, self.new_upto, self.again = rows, batches, times, new_upto, again
         if len(set(rows.ids.values())) < len(rows.ids):
             twice = next(one for one, count in Counter(rows.ids.values()).items() if count > 1)
             raise DuplicateIdError(f"the id {twice} stands twice in this append; every event needs its own")

@@ -73,17 +73,23 @@ class Rows:
     def of(cls, drafts: Sequence[Draft]) -> Rows:
         """Drafts as columns, in their order."""
         streams, stream_codes = coded([draft.stream for draft in drafts])
-        keys, shape_codes = coded([(draft.type, draft.schema_version, *draft.data) for draft in drafts])
-        values: list[list[Any]] = [[] for _ in keys]
-        for code, draft in zip(shape_codes, drafts, strict=True):
-            values[code].append(draft.data.values())
-        shapes = [
-            Shape(key[0], key[1], key[2:], list(zip(*own, strict=True))) for key, own in zip(keys, values, strict=True)
-        ]
+        kinds = [(draft.type, draft.schema_version) for draft in drafts]
+        shapes, shape_codes = by_shape(kinds, [draft.data for draft in drafts])
         ids = {i: draft.id for i, draft in enumerate(drafts) if draft.id is not None}
         occurred = {i: draft.occurred_us for i, draft in enumerate(drafts) if draft.occurred_us is not None}
         metadata = {i: draft.metadata for i, draft in enumerate(drafts) if draft.metadata}
         return cls(streams, stream_codes, shapes, shape_codes, ids, occurred, metadata)
+
+
+def by_shape(kinds: Sequence[tuple[str, int]], data: Sequence[dict[str, Any]]) -> tuple[list[Shape], list[int]]:
+    """Events given by their types, schema versions and data: their shapes, and the index of each one's among them."""
+    keys, codes = coded([(*kind, *one) for kind, one in zip(kinds, data, strict=True)])
+    values: list[list[Any]] = [[] for _ in keys]
+    for code, one in zip(codes, data, strict=True):
+        values[code].append(one.values())
+    return [
+        Shape(key[0], key[1], key[2:], list(zip(*own, strict=True))) for key, own in zip(keys, values, strict=True)
+    ], codes
 
 
 def coded(values: Sequence[Any]) -> tuple[list[Any], list[int]]:
