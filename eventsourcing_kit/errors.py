@@ -20,11 +20,19 @@ EventSourcingError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from copy import deepcopy
 from html import escape
 from pickle import dumps
 from typing import Any
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{6,}\b")
+
+
+def without_addresses(text: str) -> str:
+    """A text without the places in memory that reprs tell: they differ in every run, and help nobody."""
+    return _ADDRESS.sub("", text)
 
 
 class EventSourcingError(Exception):
@@ -32,6 +40,9 @@ class EventSourcingError(Exception):
 
     What an attribute holds and cannot be pickled is sent as what can: a lazy read as a list, anything else as text.
     """
+
+    def __str__(self) -> str:
+        return without_addresses(super().__str__())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _bare, (type(self), self.args), {name: _sendable(value) for name, value in self._state().items()}

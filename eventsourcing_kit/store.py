@@ -21,8 +21,8 @@ from eventsourcing_kit.errors import (
     ReadOnlyError,
     StorageError,
 )
-from eventsourcing_kit.events import json_values
-from eventsourcing_kit.events.event import Event, type_names
+from eventsourcing_kit.events import json_values, wanted
+from eventsourcing_kit.events.event import Event
 from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.folding.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.folding.handling import RETRIES, Handled, Handling, check_retries, state_of
@@ -33,8 +33,9 @@ from eventsourcing_kit.following.followers import Following, follow
 from eventsourcing_kit.following.parked import STOP, OnError
 from eventsourcing_kit.following.waiting import check_timeout
 from eventsourcing_kit.log.opening import Terms, opened
+from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.append import Append, Receipt, as_event, checked_appends, submission
-from eventsourcing_kit.reading.read import Read, Selection
+from eventsourcing_kit.reading.read import Read, Selection, check_category
 from eventsourcing_kit.records.batch import Expected, ExpectedVersion, Submission
 from eventsourcing_kit.records.draft import Events
 from eventsourcing_kit.records.moment import from_us
@@ -134,7 +135,7 @@ class EventStore:
             self._log.policies = policies
             if self._writer is not None:
                 self._begin_to_write(self._writer)
-            self._following = Following(self._log, self._writer)
+            self._following = Following(self._log, self._writer, self._terms.clock)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             with _listing:
                 _open.add(self)
@@ -326,23 +327,33 @@ class EventStore:
     ) -> Read:
         """The events of the log, lazily: of one stream or category, of some types, after a moment, as of a moment.
 
-        What is read is fixed now: events that are appended later don't appear.
+        `types` are classes or names, one or several. A base class means the classes that derive from it, a generic
+        class its instances, and "*" every type. What is read is fixed now: events that are appended later don't appear.
+
+        Raises `InputError` for a question that no event can answer: a name that neither a class nor an event has, an
+        empty list of types, a category with a dash, a stream of another category.
         """
         self._log.refresh()
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
             raise InputError(f"limit is {limit!r}; give a whole number from 0")
         if not isinstance(backwards, bool):
             raise InputError(f"backwards is {backwards!r}; give True or False")
-        selection = Selection(
+        selection = self._asked(stream, category, types, after, as_of)
+        known_types.check(self._log, selection.types)
+        return Read(self._log, replace(selection, backwards=backwards, limit=limit))
+
+    def _asked(
+        self, stream: str | None, category: str | None, types: object, after: Moment | None, as_of: Moment | None = None
+    ) -> Selection:
+        asked = Selection(
             after=0 if after is None else self._log.resolve(after),
             upto=self._cut(as_of),
             stream=None if stream is None else json_values.check_name(stream, "a stream"),
-            category=None if category is None else json_values.check_name(category, "a category"),
-            types=None if types is None else frozenset(type_names(types)),
-            backwards=backwards,
-            limit=limit,
+            category=None if category is None else check_category(category),
+            types=wanted.asked(types),
         )
-        return Read(self._log, selection)
+        asked.check()
+        return asked
 
     def _cut(self, as_of: Moment | None) -> int:
         return self._log.head.last if as_of is None else self._log.resolve(as_of)
@@ -521,15 +532,17 @@ class EventStore:
             hash(key)
         except TypeError:
             raise InputError(f"{key!r} cannot be a key; keys are hashable: text, a number, a tuple of such …") from None
-        if category is not None:
-            json_values.check_name(category, "a category")
-        return Selection(
+        if projection.is_single and key is not EVERY and key is not None:
+            raise InputError(f"{projection.name!r} has one state over the whole log, so no key {key!r}; leave key out")
+        selection = Selection(
             after=0,
             upto=upto,
             stream=key if projection.is_by_stream and _can_name_a_stream(key) else None,
-            category=category,
+            category=None if category is None else check_category(category),
             types=projection.types,
         )
+        selection.check()
+        return selection
 
     # -- following ---------------------------------------------------------------------------------------------------
 
@@ -564,10 +577,13 @@ class EventStore:
         `retry_parked()` tries them again, `drop_parked()` gives them up. An event that doesn't fit its class counts as
         one on which the handler fails.
 
-        The handler may append to this store. A store that was superseded by another writer ends its subscriptions; one
-        with `read_only=True` looks for new events twenty times a second, and takes subscriptions without a name.
+        The handler may append to this store; one that closes it has handled its event by that. A store that was
+        superseded by another writer ends its subscriptions; one with `read_only=True` looks for new events twenty times
+        a second, and takes subscriptions without a name.
         """
-        asked = self.read(stream, category=category, types=types, after=after).selection
+        self._log.refresh()
+        asked = self._asked(stream, category, types, after)
+        known_types.hint(self._log, asked.types, "a subscription", look=True)
         return self._following.subscribe(handler, asked, name=name, on_error=on_error, owner=self)
 
     def subscriptions(self) -> list[Subscription]:
@@ -594,7 +610,9 @@ class EventStore:
         >>> [event.type for event in store.follow(timeout=0)]
         ['Shipped']
         """
-        asked = self.read(stream, category=category, types=types, after=after).selection
+        self._log.refresh()
+        asked = self._asked(stream, category, types, after)
+        known_types.hint(self._log, asked.types, "an iterator that follows the log", look=True)
         return follow(self._log, asked, check_timeout(timeout), owner=self)
 
     def wait_until(self, position: int | RecordedEvent | Receipt | None = None, *, timeout: float | None = 10) -> None:

@@ -81,6 +81,7 @@ def test_whoever_joins_while_others_append_sees_what_is_asked_for_in_order_once(
 ) -> None:
     """From its moment on: nothing is missed and nothing comes twice where the past ends and the present begins."""
     with ek.EventStore() as store:
+        store.append("first", [fact(0, "A"), fact(0, "B")])  # whoever reads asks for types that are there
 
         def write(commits: list[Any]) -> None:
             for commit in commits:

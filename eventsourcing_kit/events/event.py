@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from html import escape
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import json_values, renames, schema, upcasters
+from eventsourcing_kit.events import renames, schema, upcasters, wanted
 from eventsourcing_kit.events.texts import time_text
 
 if TYPE_CHECKING:
@@ -188,28 +187,9 @@ def _table(rows: Any) -> str:
 def _define(cls: type[Event], name: str, version: int, renamed_from: Types) -> schema.Schema:
     """Register a class; nothing is changed where something about it is wrong."""
     schema.check_version(name, version)
-    former = stored_names(renamed_from)
+    former = wanted.names(renamed_from)
     renames.check(name, former)
     upcasters.check_class(name, version)
     defined = schema.register(cls, name, version)
     renames.define(name, former)
     return defined
-
-
-def type_names(types: Types) -> list[str]:
-    """The event types that classes or names stand for, one or several, each by its name of today."""
-    return [renames.current(name) for name in stored_names(types)]
-
-
-def stored_names(types: Types) -> list[str]:
-    """The names by which classes store their events, and names as they are."""
-    several = list(types) if isinstance(types, Iterable) and not isinstance(types, (str, type)) else [types]
-    return [_type_name(one) for one in several]
-
-
-def _type_name(one: object) -> str:
-    if isinstance(one, str):
-        return json_values.check_name(one, "an event type")
-    if isinstance(one, type) and issubclass(one, Event) and one is not Event:
-        return one.__event_schema__.name
-    raise InputError(f"{one!r} is no event type; give a class X(ek.Event), or the type's name as text")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 
-from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.errors import InputError, without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,7 @@ def _plain_key(key: object, where: str) -> str:
 def shown(value: object) -> str:
     """A value in an error: what was given may be huge, or nested too deep even for its repr."""
     try:
-        text = repr(value)
+        text = without_addresses(repr(value))
     except RecursionError:
         return f"a {type(value).__name__} that is nested too deep to show"
     except Exception:  # a repr of its own may raise anything, and Python writes out no number of over 4300 digits

@@ -18,11 +18,6 @@ def current(name: str) -> str:
     return name
 
 
-def current_all(names: frozenset[str]) -> frozenset[str]:
-    """The names today of several types."""
-    return frozenset(map(current, names)) if _successors else names
-
-
 def former(name: str) -> list[str]:
     """The names that a type had before, in the order in which they were given up."""
     return [one for one in list(_successors) if current(one) == current(name)]

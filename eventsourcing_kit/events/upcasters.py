@@ -8,7 +8,6 @@ without any upcaster is read as tolerantly as ever: new fields take their defaul
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError, SchemaError
-from eventsourcing_kit.events import json_values, renames, schema
+from eventsourcing_kit.events import callables, json_values, renames, schema, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,15 +34,9 @@ class Upcaster:
     from_version: int
     function: Callable[[Data], Data]
 
-    @property
-    def where(self) -> str:
-        """The function's name and line, as people look for it."""
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        code = getattr(self.function, "__code__", None)
-        return f"{name} (line {code.co_firstlineno})" if code else name
-
     def __str__(self) -> str:
-        return f"the upcaster {self.where} of {self.type!r} from version {self.from_version} to {self.from_version + 1}"
+        where, version = callables.where(self.function), self.from_version
+        return f"the upcaster {where} of {self.type!r} from version {version} to {version + 1}"
 
 
 _upcasters: dict[str, dict[int, Upcaster]] = {}
@@ -72,7 +65,7 @@ def upcast(type: str | type[BaseModel], *, from_version: int) -> Callable[[Funct
     >>> [event.data for event in store.read()]
     [MoneyMoved(cents=500)]
     """
-    name = _name(type)
+    name = wanted.name(type)
     if isinstance(from_version, bool) or not isinstance(from_version, int) or from_version < 1:
         raise InputError(f"from_version is {from_version!r}; give the version to start from, a whole number from 1")
     _check_leads_to_class(name, from_version)
@@ -88,15 +81,6 @@ def upcast(type: str | type[BaseModel], *, from_version: int) -> Callable[[Funct
         return function
 
     return register
-
-
-def _name(given: object) -> str:
-    kind = getattr(given, "__event_schema__", None) if isinstance(given, type) else None
-    if kind is not None:
-        return str(kind.name)
-    if isinstance(given, type):
-        raise InputError(f"{given!r} is no event type; give a class X(ek.Event), or the type's name as text")
-    return json_values.check_name(given, "an event type")
 
 
 def _check_leads_to_class(name: str, from_version: int) -> None:
@@ -129,15 +113,10 @@ def _check_no_hole(name: str, from_version: int) -> None:
 
 
 def _check_function(function: object) -> None:
-    if not callable(function):
-        raise InputError(f"{function!r} is no function; an upcaster takes the data of an event and returns the newer")
-    try:
-        inspect.signature(function).bind({})
-    except TypeError as error:
-        name = getattr(function, "__qualname__", repr(function))
-        raise InputError(f"the upcaster {name!r} cannot be called with an event's data alone: {error}") from None
-    except ValueError:  # a function of C that tells no signature
-        return
+    callables.check(function, "the upcaster", "an event's data, which returns the newer")
+    if trouble := callables.misfit(function, 1):
+        name = getattr(function, "__qualname__", callables.where(function))
+        raise InputError(f"the upcaster {name!r} cannot be called with an event's data alone: {trouble}")
 
 
 def check_class(name: str, version: int) -> None:

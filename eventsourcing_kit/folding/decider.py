@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events import callables
 from eventsourcing_kit.events.event import Event, NewEvent
+from eventsourcing_kit.events.wanted import EVERY_TYPE
 from eventsourcing_kit.folding.projection import STREAM, Handler, Policy, Projection
 
 
@@ -47,7 +48,7 @@ class Decider:
         name: str | None = None,
         snapshots: Policy | None = None,
     ) -> None:
-        self.decide = _taking_two(decide, "decide", "(command, state)")
+        self.decide = _taking_two(decide, "decide", "(command, state)", may_yield=True)
         self.evolve = _taking_two(evolve, "evolve", "(state, event)")
         self.projection = _Evolving(_name(decide) if name is None else name, evolve, initial, snapshots)
         self.name, self.initial = self.projection.name, initial
@@ -59,37 +60,26 @@ class Decider:
             return []
         if isinstance(decided, (Event, NewEvent)):
             return [decided]
-        if isinstance(decided, (str, bytes, Mapping, type, BaseModel)) or not hasattr(decided, "__iter__"):
-            raise InputError(f"{self._decide_name} returned {decided!r}; return an event, a list of events, or None")
+        no_list = isinstance(decided, (str, bytes, Mapping, type, BaseModel)) or not hasattr(decided, "__iter__")
+        if no_list:
+            callables.is_lazy(decided)  # a coroutine is closed
+            raise InputError(
+                f"{callables.where(self.decide)} returned {decided!r}; return an event, a list of events, or None"
+            )
         several = list(decided)
         for one in several:
             if not isinstance(one, (Event, NewEvent)):
                 raise InputError(
-                    f"{self._decide_name} returned {one!r} among its events; events are instances of a class "
-                    "X(ek.Event), or NewEvent(type=…, data={…})"
+                    f"{callables.where(self.decide)} returned {one!r} among its events; events are "
+                    "instances of a class X(ek.Event), or NewEvent(type=…, data={…})"
                 )
         return several
-
-    @property
-    def _decide_name(self) -> str:
-        return Handler(self.decide, STREAM, takes_record=False).where
 
     def __repr__(self) -> str:
         return f"<decider {self.name}>"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
-
-
-class _EveryType(dict[str, list[Handler]]):
-    """The handlers of a fold that takes the events of every type."""
-
-    def __init__(self, handler: Handler) -> None:
-        super().__init__()
-        self._handlers = [handler]
-
-    def __missing__(self, _type: str) -> list[Handler]:
-        return self._handlers
 
 
 class _Evolving(Projection):
@@ -103,27 +93,7 @@ class _Evolving(Projection):
         snapshots: Policy | None,
     ) -> None:
         super().__init__(name, initial=initial, snapshots=snapshots)
-        self._handler = Handler(evolve, STREAM, takes_record=False)
-        self._every_type = _EveryType(self._handler)
-
-    @property
-    def handlers(self) -> dict[str, list[Handler]]:
-        """The one handler, whatever the type."""
-        return self._every_type
-
-    @property
-    def types(self) -> frozenset[str] | None:
-        """None: the events of every type."""
-        return None
-
-    @property
-    def every_handler(self) -> list[Handler]:
-        """The one handler."""
-        return [self._handler]
-
-    def changed(self, change: Callable[[Handler], Handler]) -> Projection:
-        """The same fold with its handler changed."""
-        return _Evolving(self.name, change(self._handler).function, self.initial, self.snapshots)
+        self._handlers = [(EVERY_TYPE, Handler(evolve, STREAM, takes_record=False))]
 
     def on(self, *_types: Any, **_key: Any) -> Any:
         """A decider has one handler already: its `evolve`."""
@@ -154,15 +124,10 @@ def _name(decide: Callable[..., Any]) -> str:
     return name if name.isidentifier() else "decider"
 
 
-def _taking_two(function: Callable[[Any, Any], Any], what: str, shape: str) -> Callable[[Any, Any], Any]:
-    if not callable(function):
-        raise InputError(f"{what} is {function!r}; give a function {shape}")
-    if inspect.iscoroutinefunction(function):
-        raise InputError(f"{what} is async; deciders are pure functions, so do what has to be awaited before handle()")
-    try:
-        inspect.signature(function).bind(None, None)
-    except TypeError:
-        raise InputError(f"{what} does not take two arguments; give a function {shape}") from None
-    except ValueError:  # some built-in functions have no signature to look at
-        pass
+def _taking_two(
+    function: Callable[[Any, Any], Any], what: str, shape: str, *, may_yield: bool = False
+) -> Callable[[Any, Any], Any]:
+    callables.check(function, what, shape, may_yield=may_yield)
+    if callables.misfit(function, 2):
+        raise InputError(f"{what} does not take two arguments; give a function of {shape}")
     return function

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel
 
-from eventsourcing_kit.errors import InputError, MomentError
+from eventsourcing_kit.errors import InputError, MomentError, ProjectionError
+from eventsourcing_kit.events import callables
+from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.milestones import Milestones
 from eventsourcing_kit.folding.projection import GONE
@@ -221,13 +223,31 @@ class History:
         return self._answers(rows, ("field", "value"))
 
     def first(self, predicate: Callable[[Any], bool]) -> RecordedEvent | None:
-        """The first event after which some state satisfied the predicate, or None."""
+        """The first event after which some state satisfied the predicate, or None.
+
+        A predicate that fails is a `ProjectionError`, which names event, key and state.
+        """
         if not callable(predicate):
             raise InputError(f"{predicate!r} is no predicate; give a function of a state: lambda state: state < 0")
-        for position, state in zip(self._positions.tolist(), self._states, strict=True):
-            if state is not GONE and predicate(state):
-                return event_at(self._log, position)
+        callables.check(predicate, "the predicate", "a state")
+        for row, state in enumerate(self._states):
+            if state is not GONE and self._holds(predicate, row):
+                return event_at(self._log, int(self._positions[row]))
         return None
+
+    def _holds(self, predicate: Callable[[Any], bool], row: int) -> bool:
+        try:
+            answer = predicate(self._states[row])
+            if callables.is_lazy(answer):
+                raise TypeError(f"it returned {answer!r}; return True or False")
+            return bool(answer)
+        except Exception as error:
+            key = self._keys[self._row_codes[row]]
+            raise ProjectionError(
+                f"the predicate {callables.where(predicate)} failed on the state after the event at position "
+                f"{self._positions[row]} ({self._types[row]}) of the key {key!r}: {type(error).__name__}: {error}; "
+                f"the state was {shown(self._states[row])}"
+            ) from error
 
     def _rows_of(self, key: Any, upto: int) -> Ints:
         """The rows of a key up to a position, in the log's order."""
@@ -292,8 +312,17 @@ def _fields_beside(state: Any, other: Any) -> dict[str, Any]:
 
 
 def _same(a: Any, b: Any) -> bool:
+    """Whether a field was left as it is: 1, 1.0 and True are equal, and not the same, also within lists and dicts."""
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
     try:
-        return a is b or bool(a == b) or (a != a and b != b)  # NaN differs even from itself
+        if isinstance(a, dict):
+            return a.keys() == b.keys() and all(_same(one, b[name]) for name, one in a.items())
+        if isinstance(a, (list, tuple)):
+            return len(a) == len(b) and all(map(_same, a, b))
+        return bool(a == b) or (a != a and b != b)  # NaN differs even from itself
     except Exception:  # values without a plain equality (arrays) count as changed
         return False
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
 
 from eventsourcing_kit.errors import InputError, ProjectionError
-from eventsourcing_kit.events import renames
-from eventsourcing_kit.events.event import Event, RecordedEvent, type_names
+from eventsourcing_kit.events import callables, renames, schema, wanted
+from eventsourcing_kit.events.callables import Origin
+from eventsourcing_kit.events.event import Event, RecordedEvent
 
 Handle = TypeVar("Handle", bound=Callable[..., Any])
 
@@ -47,48 +47,31 @@ class Handler:
     function: Callable[..., Any]
     key: Key
     takes_record: bool
-
-    @property
-    def name(self) -> str:
-        """The function's name."""
-        return getattr(self.function, "__qualname__", repr(self.function))
+    origin: Origin | None = field(default=None, compare=False)
 
     @property
     def where(self) -> str:
         """The handler's name and line, as people look for it."""
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        return f"{self.name} (line {code.co_firstlineno})" if code else self.name
+        return callables.where(self.function)
 
     @property
     def needs_record(self) -> bool:
         """Whether the `RecordedEvent` must be built for it."""
         return self.takes_record or callable(self.key)
 
-    def replaces(self, other: Handler) -> bool:
-        """Whether this is `other`, defined again (a notebook cell that was run a second time)."""
-        return self.name == other.name and _key_name(self.key) == _key_name(other.key)
 
+class _ByType(dict[str, list[Handler]]):
+    """The handlers of each event type, in the order in which they were given; found when a type is first met."""
 
-def _key_name(key: object, within: tuple[object, ...] = ()) -> object:
-    """What tells one key from another when a cell is run again: functions are new then, but their code is the same.
+    def __init__(self, given: list[tuple[str, Handler]]) -> None:
+        super().__init__()
+        self._given = [(renames.current(name), handler) for name, handler in given]
 
-    What a function closes over counts too: `by("source")` and `by("target")` may have come from one piece of code. Of
-    other callables (`operator.attrgetter("data.source")`) their text tells.
-    """
-    code = getattr(key, "__code__", None)
-    if code is None or key in within:
-        return repr(key)
-    way = (*within, key)
-    closed_over = [_key_name(_content(cell), way) for cell in getattr(key, "__closure__", None) or ()]
-    defaults = [_key_name(value, way) for value in getattr(key, "__defaults__", None) or ()]
-    return code.co_code, code.co_names, code.co_consts, defaults, closed_over
-
-
-def _content(cell: Any) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not filled yet
-        return None
+    def __missing__(self, type_: str) -> list[Handler]:
+        names = {wanted.EVERY_TYPE, *wanted.lineage(type_)}
+        found = [handler for name, handler in self._given if name in names]
+        self[type_] = [one for i, one in enumerate(found) if one not in found[:i]]
+        return self[type_]
 
 
 class Projection:
@@ -115,57 +98,92 @@ class Projection:
     ) -> None:
         if not isinstance(name, str) or not name:
             raise InputError(f"a projection is named by text that is not empty, not by {name!r}")
-        if not callable(initial):
-            raise InputError(
-                f"initial is {initial!r}; give a function that makes the first state: initial=lambda: {initial!r}"
-            )
+        callables.check(initial, "initial", f"no arguments that makes the first state: initial=lambda: {initial!r}")
         self.name, self.initial, self.key = name, initial, _checked_key(key)
-        self._handlers: dict[str, list[Handler]] = {}
+        self._handlers: list[tuple[str, Handler]] = []  # under the names that were given
+        self._by_type = -1, _ByType([])
         self.snapshots = _checked_policy(snapshots)
 
     def first_state(self) -> Any:
         """A key's state before its first event: what `initial` makes."""
         try:
-            return self.initial()
+            state = self.initial()
         except Exception as error:
             raise ProjectionError(
                 f"initial of {self.name!r} failed: {type(error).__name__}: {error}; it takes no arguments, and returns "
                 "the first state"
             ) from error
+        if callables.is_lazy(state):
+            raise ProjectionError(f"initial of {self.name!r} returned {state!r}; return the first state itself")
+        return state
 
     def on(self, *types: str | type[Event], key: Key = STREAM) -> Callable[[Handle], Handle]:
         """Decorate a handler `(state, event)` or `(state, event, recorded)` for one or several event types.
 
-        `key` overrides the projection's for these events, so one event can touch several keys through several handlers.
+        A base class means the classes that derive from it, those of later cells too, a generic class its instances,
+        and `"*"` every type. All the handlers that an event has run, in the order in which they were given. `key`
+        overrides the projection's for these events, so one event can touch several keys through several handlers.
+
+        A parameter with a default keeps it; where the third's is None, it is the record all the same. A cell that is
+        run again replaces the handlers that it gave before: those of the same name and key that close over the same.
+        Raises `InputError` for a function that would do nothing, because it is async or yields.
         """
-        names = type_names(types)
+        names = wanted.names(types)
         if not names:
             raise InputError("on() takes the event types that the function handles, one or several")
         own_key = self.key if key is STREAM else _checked_key(key)
 
         def register(function: Handle) -> Handle:
-            handler = Handler(function, own_key, _takes_record(function))
+            takes_record = _takes_record(function)
+            origin = Origin.of(function, None if own_key is STREAM else callables.makeup(own_key))
             for name in names:
-                _add(self._handlers.setdefault(name, []), handler)
+                self._add(name, Handler(function, own_key, takes_record, origin))
             return function
 
         return register
 
+    def _add(self, name: str, handler: Handler) -> None:
+        """Give a type one more handler, in place of the one that it is, defined again."""
+        origin, at = handler.origin, len(self.registered)
+        for i, (other_name, other) in enumerate(self.registered):
+            if origin is None or other.origin is None or renames.current(name) != renames.current(other_name):
+                continue
+            if origin.is_again(other.origin):
+                at = i
+                break
+            if origin.may_be(other.origin):
+                raise InputError(
+                    f"{self.name!r} has a handler {other.where} for {name!r}, and whether {handler.where} is to take "
+                    "its place cannot be told; make the projection in the cell that adds its handlers, or give them "
+                    "names of their own with def"
+                )
+        self._handlers[at : at + 1] = [(name, handler)]
+        self._by_type = -1, _ByType([])
+
     @property
     def handlers(self) -> dict[str, list[Handler]]:
-        """The handlers by event type, each under the type's name of today."""
-        if all(renames.current(name) == name for name in self._handlers):
-            return self._handlers
-        found: dict[str, list[Handler]] = {}
-        for name, handlers in self._handlers.items():
-            for handler in handlers:
-                _add(found.setdefault(renames.current(name), []), handler)
-        return found
+        """The handlers by event type, each under the type's name of today; any type may be looked up."""
+        if self._by_type[0] != schema.generation():
+            self._by_type = schema.generation(), _ByType(self.registered)
+            for name in wanted.meant(frozenset(self.names)) if self.types is not None else ():
+                _ = self._by_type[1][name]
+        return self._by_type[1]
+
+    @property
+    def registered(self) -> list[tuple[str, Handler]]:
+        """The handlers in the order in which they were given, each with the name of a type that it was given for."""
+        return self._handlers
+
+    @property
+    def names(self) -> list[str]:
+        """The types that were asked for, by their names of today."""
+        return list(dict.fromkeys(renames.current(name) for name, _ in self.registered))
 
     def changed(self, change: Callable[[Handler], Handler]) -> Projection:
         """The same projection with every handler changed."""
-        made = copy.copy(self)
-        made._handlers = {name: [change(one) for one in handlers] for name, handlers in self._handlers.items()}
+        made, new = copy.copy(self), {id(one): change(one) for one in self.every_handler}
+        made._handlers = [(name, new[id(one)]) for name, one in self.registered]
+        made._by_type = -1, _ByType([])
         return made
 
     @property
@@ -180,25 +198,23 @@ class Projection:
 
     @property
     def types(self) -> frozenset[str] | None:
-        """The event types that it handles; None would be every type."""
-        return frozenset(self.handlers)
+        """The event types that it handles, as far as they are defined; None for every type."""
+        names = self.names
+        return None if wanted.EVERY_TYPE in names else wanted.meant(frozenset(names))
 
     @property
     def every_handler(self) -> list[Handler]:
         """The handlers of all event types."""
-        return [handler for handlers in self.handlers.values() for handler in handlers]
+        return [handler for _, handler in self.registered]
 
     def __repr__(self) -> str:
-        return f"<projection {self.name}: {', '.join(self.handlers) or 'no handlers yet'}>"
-
-
-def _add(handlers: list[Handler], handler: Handler) -> None:
-    at = next((i for i, other in enumerate(handlers) if handler.replaces(other)), len(handlers))
-    handlers[at : at + 1] = [handler]
+        return f"<projection {self.name}: {', '.join(self.names) or 'no handlers yet'}>"
 
 
 def _checked_policy(policy: Policy | None) -> Policy | None:
     is_count = isinstance(policy, int) and not isinstance(policy, bool) and policy > 0
+    if callable(policy):
+        callables.check(policy, "snapshots", "(state, event)")
     if policy is None or is_count or callable(policy):
         return policy
     raise InputError(
@@ -208,25 +224,21 @@ def _checked_policy(policy: Policy | None) -> Policy | None:
 
 
 def _checked_key(key: Key) -> Key:
+    if callable(key):
+        callables.check(key, "key", "the RecordedEvent")
     if key is None or key is STREAM or callable(key) or (isinstance(key, str) and key):
         return key
     raise InputError(f"key is {key!r}; give a field's name, a function of the RecordedEvent, or None for one state")
 
 
 def _takes_record(function: Callable[..., Any]) -> bool:
-    if not callable(function):
-        raise InputError(f"{function!r} is no function; a handler takes (state, event) and returns the new state")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        raise InputError(
-            f"the handler {getattr(function, '__qualname__', function)!r} is async or yields, so it would return no "
-            "state; write a plain function that returns the new state"
-        )
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    declared = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
-    required = [p for p in declared if p.default is inspect.Parameter.empty]
-    if len(required) > 3 or len(declared) < 2:
-        raise InputError(
-            f"the handler {getattr(function, '__qualname__', function)!r} has the parameters "
-            f"({', '.join(p.name for p in declared)}); it takes (state, event), or (state, event, recorded)"
-        )
-    return len(declared) >= 3
+    """Whether a handler's third parameter is the record: one without a default, or with None."""
+    callables.check(function, "the handler", "(state, event) that returns the new state")
+    if not callables.misfit(function, 2):
+        return callables.default(function, 2) is None
+    if not callables.misfit(function, 3):
+        return True
+    raise InputError(
+        f"the handler {callables.where(function)} cannot be called so: it takes (state, event), or (state, event, "
+        "recorded), and every other parameter has a default"
+    )

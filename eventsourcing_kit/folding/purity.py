@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, overload
 
 from eventsourcing_kit.errors import ProjectionError
+from eventsourcing_kit.events import callables
 from eventsourcing_kit.folding.decider import Decider, projection_of
 from eventsourcing_kit.folding.projection import Projection
 
@@ -46,7 +47,7 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
     """
     if isinstance(subject, Decider):
         return Decider(
-            decide=_unchanging(subject.decide, ("command", "state")),
+            decide=_unchanging(subject.decide, ("command", "state"), may_yield=True),
             evolve=_unchanging(subject.evolve, ("state", "event")),
             initial=subject.initial,
             name=subject.name,
@@ -56,18 +57,19 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
     )
 
 
-def _unchanging(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+def _unchanging(function: Callable[..., Any], names: tuple[str, ...], *, may_yield: bool = False) -> Callable[..., Any]:
+    name_of = getattr(function, "__name__", callables.where(function))
+
     @functools.wraps(function)
     def held(*given: Any) -> Any:
         before = [_copied(one) for one in given]
         result = function(*given)
-        if inspect.isgenerator(result):
+        if may_yield and inspect.isgenerator(result):
             result = list(result)
         for name, was, now in zip(names, before, given, strict=False):
             if was is not now and not _equal(was, now):
                 raise ProjectionError(
-                    f"{getattr(function, '__name__', function)} changed its {name} in place, from {was!r} to {now!r}; "
-                    "return a new one"
+                    f"{name_of} changed its {name} in place, from {was!r} to {now!r}; return a new one"
                 )
         return result
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventsourcing_kit.errors import ProjectionError
 from eventsourcing_kit.events import renames
+from eventsourcing_kit.events.callables import is_lazy
 from eventsourcing_kit.events.json_values import paused_gc, shown
 from eventsourcing_kit.folding.projection import GONE, STREAM
+from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.read import data_of, recorded
 
 if TYPE_CHECKING:
@@ -127,7 +129,9 @@ def fold(
     """The state of each key, from `states` on; every state on the way goes into `steps`."""
     with paused_gc():
         read = facts(projection, log, selection, tally if steps is None else steps.tally)
-        return fold_facts(projection, read, only=only, steps=steps, states={} if states is None else states)
+        found = fold_facts(projection, read, only=only, steps=steps, states={} if states is None else states)
+    known_types.hint(log, projection.types, repr(projection))
+    return found
 
 
 def fold_facts(
@@ -178,9 +182,9 @@ def apply(handler: Handler, fact: Fact, state: Any) -> Any:
             f"the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
             f"{type(error).__name__}: {error}; the state before was {shown(state)}"
         ) from error
-    if after is None:
+    if after is None or is_lazy(after):
         raise ProjectionError(
-            f"the handler {handler.where} returned None {_place(fact)} on {_shown(fact)}; "
+            f"the handler {handler.where} returned {shown(after)} {_place(fact)} on {_shown(fact)}; "
             f"return the new state (or ek.GONE to end the key); the state before was {shown(state)}"
         )
     return after
@@ -200,6 +204,8 @@ def _key(handler: Handler, fact: Fact) -> Any:
         else:
             found = getattr(fact.data, key)
         hash(found)
+        if is_lazy(found):
+            raise TypeError(f"it returned {found!r}, which is no key")
     except Exception as error:
         raise ProjectionError(
             f"the key {shown(key)} of the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "

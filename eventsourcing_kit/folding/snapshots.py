@@ -18,6 +18,8 @@ from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, ProjectionError
 from eventsourcing_kit.events import fingerprint, renames, schema, upcasters
+from eventsourcing_kit.events.callables import is_lazy
+from eventsourcing_kit.events.wanted import EVERY_TYPE, meant
 from eventsourcing_kit.folding import state_json
 from eventsourcing_kit.folding.replay import EVERY, Tally, fold, fold_facts, versioned_facts
 from eventsourcing_kit.folding.state_json import NotKeptError
@@ -68,8 +70,8 @@ def _parts(projection: Projection) -> list[Any]:
     """What a projection does."""
     parts: list[Any] = [_FORMAT, projection.key, projection.initial]
     if projection.types is None:
-        parts += [(one.function, one.key) for one in projection.every_handler]
-    for name in sorted(projection.types or ()):
+        parts += [(one.function, one.key) for name, one in projection.registered if name == EVERY_TYPE]
+    for name in sorted(meant(frozenset(projection.names) - {EVERY_TYPE})):
         parts += [name, *((one.function, one.takes_record, one.key) for one in projection.handlers[name])]
     return parts
 
@@ -100,7 +102,7 @@ class Basis:
     def _shape_now(self) -> Any:
         """What may be set or added to a projection after it was made."""
         own = self._projection
-        return own.key, own.initial, {name: list(handlers) for name, handlers in own.handlers.items()}
+        return own.key, own.initial, list(own.registered)
 
     def still_holds(self) -> bool:
         """Whether a state folded then would be the same today."""
@@ -337,7 +339,10 @@ class Snapshots:
 
 def _is_due(projection: Projection, policy: Callable[[Any, Any], bool], state: Any, fact: Fact) -> bool:
     try:
-        return bool(policy(state, fact.data))
+        due = policy(state, fact.data)
+        if is_lazy(due):
+            raise TypeError(f"it returned {due!r}; return True or False")
+        return bool(due)
     except Exception as error:
         raise ProjectionError(
             f"the function of (state, event) that says when {projection.name!r} has snapshots failed at position "

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eventsourcing_kit.errors import InputError, SchemaError, StoreClosedError
+from eventsourcing_kit.events.callables import is_lazy, where
 from eventsourcing_kit.following.parked import STOP, Park, Parked, parked
 from eventsourcing_kit.reading.read import event_at, recorded
+from eventsourcing_kit.records.moment import aware_us
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.following.parked import OnError
@@ -65,6 +68,7 @@ def events(log: Log, asked: Selection) -> Iterator[RecordedEvent | Unreadable]:
 class Delivery:
     """Calls `handler` with the events `asked` for. `position`: the last one handled, set aside or not asked for.
 
+    `underway` is the one that the handler was called with last; `is_last` says that the handler closed the store at it.
     `parked` are the events that were set aside; `changed` tells what was added (or taken out: None) since it was
     emptied. All of it happens in one thread; others look at `position` and set `stop`.
     """
@@ -76,8 +80,10 @@ class Delivery:
         asked: Selection,
         policy: OnError,
         parked: dict[int, Parked],
+        clock: Callable[[], datetime],
     ) -> None:
-        self._log, self._handler, self._asked, self._policy = log, handler, asked, policy
+        self._log, self._handler, self._asked, self._policy, self._clock = log, handler, asked, policy, clock
+        self.underway, self.is_last = 0, False
         self.parked, self.changed = parked, dict[int, "Parked | None"]()
         self.position = asked.after
         self.stop = threading.Event()
@@ -96,16 +102,12 @@ class Delivery:
             self._asked = replace(self._asked, after=self.position, upto=self._upto)
             self._ahead = events(self._log, self._asked)
         version, until = self._asked.after_version, monotonic() + seconds
-        handler: Callable[[Any], object] = self._handler
-        stop = self.stop.is_set
-        event: Any  # the check for `Unreadable` below is one that takes no time
+        handle, stop = self._handle, self.stop.is_set
         for event in self._ahead:
             if stop():
                 return False  # it is not handled: who goes on from `position` meets it again
             try:
-                if event.__class__ is Unreadable:
-                    raise event.error
-                handler(event)
+                handle(event)
             except Exception as error:
                 self._go_on_after(event, error)
             version = event.version
@@ -120,10 +122,16 @@ class Delivery:
         self._ring()
         return self._upto == self._log.head.last
 
-    def _handle(self, event: RecordedEvent | Unreadable) -> None:
-        if isinstance(event, Unreadable):
+    def _handle(self, event: Any) -> None:
+        if event.__class__ is Unreadable:
             raise event.error
-        self._handler(event)
+        self.underway = event.position
+        result = self._handler(event)
+        if result is not None and is_lazy(result):
+            raise InputError(
+                f"the handler {where(self._handler)} returned a coroutine or an iterator, which nobody runs, so it did "
+                "nothing; give a plain function that does its work before it returns"
+            )
 
     def _go_on_after(self, event: RecordedEvent | Unreadable, error: Exception) -> None:
         """Return when the event can be left behind: handled after all, or set aside. Raise when it can not."""
@@ -137,17 +145,20 @@ class Delivery:
                 return self._handle(event)
             except Exception as again:
                 error, attempts = again, attempts + 1
-        if self._is_over:
+        if self._is_over and not self.is_last:
             raise StoreClosedError("the store was closed under the handler") from error
-        if self._policy is STOP:
+        if self._policy is STOP or self.is_last:
             raise HandlerFailedError(event.position) from error
-        self._set_aside(parked(event, error, attempts, self._policy))
+        self._park(event, error, attempts)
 
     @property
     def _is_over(self) -> bool:
         return self._log.life.is_over
 
-    def _set_aside(self, one: Parked) -> None:
+    def _park(self, event: Any, error: Exception, attempts: int) -> None:
+        """Set aside an event, or once more what was."""
+        now_us = aware_us(self._clock(), "the clock's time")
+        one = parked(event, error, attempts, self._policy, now_us)
         self.parked[one.position] = self.changed[one.position] = one
 
     def retry(self, positions: Sequence[int]) -> int:
@@ -157,11 +168,11 @@ class Delivery:
             if self.stop.is_set() and not stopped:
                 break
             try:
-                self._handler(event_at(self._log, position))
+                self._handle(event_at(self._log, position))
             except Exception as error:
                 if self._is_over:
                     raise
-                self._set_aside(parked(one, error, one.attempts + 1, self._policy))
+                self._park(one, error, one.attempts + 1)
             else:
                 handled += 1
                 self._forget(position)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, ReadOnlyError, StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.events import json_values
+from eventsourcing_kit.events import callables, json_values
 from eventsourcing_kit.following import checkpoint, parked, subscription
 from eventsourcing_kit.following.checkpoint import Checkpoint
 from eventsourcing_kit.following.delivery import Delivery
@@ -22,6 +21,7 @@ from eventsourcing_kit.storage.lifecycle import CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     import pandas as pd
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 class Following:
     """The subscriptions of one store."""
 
-    def __init__(self, log: Log, writer: Writer | None) -> None:
-        self._log, self._writer = log, writer
+    def __init__(self, log: Log, writer: Writer | None, clock: Callable[[], datetime]) -> None:
+        self._log, self._writer, self._clock = log, writer, clock
         self._all: list[tuple[Subscription, Subscriber]] = []
         self._lock = threading.Lock()
         self._is_over = False
@@ -62,7 +62,7 @@ class Following:
             kept = self._checkpoint(name, asked.after)
             asked = replace(asked, after=kept.position or 0)
             aside = {one.position: one for _, one in parked.stored(self._log, name)}
-        delivery = Delivery(self._log, handler, asked, policy, aside)
+        delivery = Delivery(self._log, handler, asked, policy, aside, self._clock)
         with self._lock:
             self._check_free(name)
             subscriber = Subscriber(self._log, delivery, kept, label=_label(name, handler), owner=owner)
@@ -117,7 +117,7 @@ class Following:
             self._is_over = True
             ending = [subscriber for _, subscriber in self._all]
         for one in ending:
-            one.ask_to_stop(reason)
+            one.ask_to_stop(reason, for_good=for_good)
         until = monotonic() + subscription.STOP_SECONDS
         for one in ending:
             if not one.is_own_thread:
@@ -175,8 +175,10 @@ def follow(log: Log, asked: Selection, timeout: float | None, owner: object) -> 
 def _check_handler(handler: object) -> None:
     if not callable(handler):
         raise InputError(f"{handler!r} is no handler; give a function that takes a RecordedEvent")
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004  # not a check for callability
-        raise InputError(f"{handler!r} is async, and would never be awaited; give a plain function")
+    callables.check(handler, "the handler", "a RecordedEvent")
+    if trouble := callables.misfit(handler, 1):
+        name = callables.where(handler)
+        raise InputError(f"the handler {name} cannot be called with a RecordedEvent alone: {trouble}")
 
 
 def _label(name: str | None, handler: object) -> str:

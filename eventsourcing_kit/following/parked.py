@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json, to_json
 
-from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.errors import InputError, without_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,16 +82,15 @@ class Parked:
         return to_json([self.stream, self.type, self.error, self.attempts, self.policy, self.parked_us])
 
 
-def parked(event: Any, error: BaseException, attempts: int, policy: OnError) -> Parked:
+def parked(event: Any, error: BaseException, attempts: int, policy: OnError, now_us: int) -> Parked:
     """What is kept of an event, or of whatever else has its position, stream and type."""
     word = "park" if isinstance(policy, Park) else policy.value
-    now_us = time.time_ns() // 1000
     return Parked(event.position, event.stream, event.type, error_text(error), attempts, word, now_us)
 
 
 def error_text(error: BaseException) -> str:
     """An error in one piece of text that can be stored."""
-    text = f"{type(error).__name__}: {error}"[:_ERROR_CHARACTERS]
+    text = without_addresses(f"{type(error).__name__}: {error}")[:_ERROR_CHARACTERS]
     return text.encode(errors="backslashreplace").decode()
 
 

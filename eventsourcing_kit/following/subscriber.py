@@ -67,14 +67,18 @@ class Subscriber:
         """Whether the caller is the handler, or what it calls."""
         return threading.current_thread() is self._thread
 
-    def ask_to_stop(self, reason: str) -> None:
-        """Have it end after the event that it is at."""
+    def ask_to_stop(self, reason: str, *, for_good: bool = False) -> None:
+        """Have it end after the event that it is at; `for_good` where no checkpoint can be kept afterwards.
+
+        Where the handler itself closes the store, that event counts as handled: it would close each store anew.
+        """
         self.reason = self.reason or reason
         self.delivery.stop.set()
         self._bell.ring()
         if self.is_own_thread:  # the store may be closed before the handler returns
+            self.delivery.is_last = for_good
             with contextlib.suppress(EventSourcingError):
-                self._save()
+                self._save(self.delivery.underway if for_good else self.delivery.position)
 
     def settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
         """Do something about what was set aside, in the thread that delivers while there is one."""
@@ -145,9 +149,9 @@ class Subscriber:
         assert self._checkpoint is not None
         return bool(self.delivery.changed) or self.delivery.position != self._checkpoint.position
 
-    def _save(self) -> None:
-        if self._checkpoint is not None and self._is_unsaved:
-            self._checkpoint.save(self.delivery.position, self.delivery.changed)
+    def _save(self, position: int | None = None) -> None:
+        if self._checkpoint is not None and (position is not None or self._is_unsaved):
+            self._checkpoint.save(position or self.delivery.position, self.delivery.changed)
             self.delivery.changed = {}
         self._unsaved_since = None
 

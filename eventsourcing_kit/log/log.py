@@ -56,6 +56,8 @@ class Log(Commits):
         self.bells = Bells()  # rung when the head moves on, and when it will not any more
         self._seen = local_folder.NOTHING_SEEN
         self._seen_at = 0.0
+        self.types_seen: set[str] = set()  # the stored types of events that were read, of all up to that position
+        self.types_seen_upto = 0
         if read_only and self.folder is not None and not local_folder.is_store(self.folder):
             raise no_store(location)
         if self.folder is not None:
@@ -155,6 +157,7 @@ class Log(Commits):
             table = self._open_table()
             row = table.one(*keys.COMMITS, descending=True)
             self.table = table  # the old one is not closed: an iteration may still read through it
+            self.types_seen, self.types_seen_upto = set(), 0  # it may be another store by now
             self.head = EMPTY if row is None else keys.commit_entry(*row)
         elif more:
             self.head = self._last_entry()

@@ -5,6 +5,7 @@ Each module imports only from those above it.
     frames          columns of DataFrames: nullable types, times, names
     table_progress  how far tables were when
     event_frame     the events of a read as one DataFrame
+    known_types     types asked for by name: unknown ones are refused, or hinted at
     read            which events are asked for, and the events themselves
     append          what goes into an append, and the receipt that comes back
     overview        what a store holds: its streams and types

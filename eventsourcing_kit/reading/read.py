@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eventsourcing_kit.events import json_values, renames, schema, stored_data
+from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events import json_values, renames, schema, stored_data, wanted
 from eventsourcing_kit.events.event import quick_recorded
 from eventsourcing_kit.events.texts import time_text
+from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
 
@@ -31,6 +33,18 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _SHOWN = 10
+
+
+def check_category(name: object) -> str:
+    """`name`, if streams can be of a category of that name."""
+    checked = json_values.check_name(name, "a category")
+    before, dash, _ = checked.partition("-")
+    if dash:
+        raise InputError(
+            f"no stream is of a category {checked!r}: a category is what stands before the first '-' of a stream's "
+            f"name; streams that begin with {checked + '-'!r} are of category={before!r}, among others"
+        )
+    return checked
 
 
 def category(stream: str) -> str:
@@ -51,10 +65,19 @@ class Selection:
     backwards: bool = False
     limit: int | None = None
 
+    def check(self) -> None:
+        """Refuse a stream that is of another category than asked for."""
+        if None not in (self.stream, self.category) and category(str(self.stream)) != self.category:
+            raise InputError(
+                f"the stream {self.stream!r} is of the category {category(str(self.stream))!r}, not {self.category!r}; "
+                "ask for one of them"
+            )
+
     def chunks(self, log: Log, skipped: Counter[str] | None = None) -> Iterator[tuple[Commit, Ints]]:
         """The commits with the rows in question, in reading order; what the store's policy skips is counted."""
         left = self.limit
         for commit in self._commits(log):
+            known_types.saw(log, (shape.type for shape in commit.shapes))
             rows = self._rows(commit)
             if len(rows):
                 rows = log.policies.apply(commit, rows, left, skipped)
@@ -79,9 +102,9 @@ class Selection:
             return rows[::-1] if self.backwards else rows
         keep = np.zeros(commit.count, dtype=bool)
         keep[start:stop] = True
-        for wanted, names, codes in self._filters(commit):
-            if not all(wanted):
-                keep &= np.array(wanted, dtype=bool)[getattr(commit, codes)] if names else False
+        for passes, names, codes in self._filters(commit):
+            if not all(passes):
+                keep &= np.array(passes, dtype=bool)[getattr(commit, codes)] if names else False
         if self.after_version:
             keep &= commit.versions > self.after_version
         rows = np.flatnonzero(keep)
@@ -98,9 +121,9 @@ class Selection:
         if self.category is not None:
             yield [category(name) == self.category for name in commit.streams], commit.streams, "stream_codes"
         if self.types is not None:
-            wanted = renames.current_all(self.types)
+            meant = wanted.meant(self.types)
             types = [renames.current(shape.type) for shape in commit.shapes]
-            yield [name in wanted for name in types], types, "shape_codes"
+            yield [name in meant for name in types], types, "shape_codes"
 
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
