@@ -117,7 +117,7 @@ class Following:
             self._is_over = True
             ending = [subscriber for _, subscriber in self._all]
         for one in ending:
-            one.ask_to_stop(reason, for_good=for_good)
+            one.ask_to_stop(reason, for_good=True)
         until = monotonic() + subscription.STOP_SECONDS
         for one in ending:
             if not one.is_own_thread:
