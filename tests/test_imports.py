@@ -18,7 +18,7 @@ PUBLIC = [
     "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
     "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts",
-    "context", "from_frame", "rescue", "schemas", "testing", "upcast",
+    "context", "copy", "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 
