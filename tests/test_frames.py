@@ -227,3 +227,21 @@ def test_what_is_done_to_a_frame_does_not_reach_the_log(store: ek.EventStore, ch
     first.update(y=2) if changed == "metadata" else first.append(2)
     assert store.read().df()[changed].tolist() == before
     assert frame[changed].iloc[1] == before[1]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_events_of_many_shapes_are_one_frame(store: ek.EventStore, raw: bool) -> None:
+    """Hundreds of patterns of fields in a commit, those of a class among them; also when only some are asked for."""
+    rows: list[Any] = [{f"f{i}": n for i in range(8) if n >> i & 1} for n in range(256)]
+    store.append("a", [event(z=1)])
+    store.append("a", [event(**row) if n % 50 else Framed(whole=n) for n, row in enumerate(rows)])
+    for read in (store.read(), store.read(after=100), store.read(types="Loose", backwards=True)):
+        events, frame = list(read), read.df(raw=raw)
+        assert frame["position"].tolist() == [one.position for one in events]
+        for one, row in zip(events, frame.to_dict("records"), strict=True):
+            data = one.data if isinstance(one.data, dict) else {"whole": one.data.whole}
+            found = row["data"] if raw else row
+            assert all(found[name] == value for name, value in data.items())
+            assert raw or all(
+                pd.isna(row[name]) for name in frame.columns if name[0] == "f" and name not in (*data, "flag")
+            )

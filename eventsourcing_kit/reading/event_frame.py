@@ -25,6 +25,7 @@ ATTRIBUTES = (
     "id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata",
 )  # fmt: skip
 RAW, FIELDS = "raw", "fields"  # what a frame notes of itself in its `attrs`, so that it can be loaded again
+_MANY_SHAPES = 64  # in a commit
 _IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 
 
@@ -106,7 +107,8 @@ class _Columns:
         self.supplied: list[tuple[int, Any]] = []
         self.occurred: list[tuple[int, int]] = []
         self.metadata: list[tuple[int, dict[str, Any]]] = []
-        self.payloads: dict[tuple[str | int, ...], _Payload] = {}
+        self.payloads: dict[tuple[str | int, ...], Any] = {}  # in order of appearance, under () the loose ones
+        self._loose = _Loose()
 
     def add(self, commit: Commit, rows: Ints) -> None:
         """The commit's events at `rows`."""
@@ -142,13 +144,18 @@ class _Columns:
         self.times.extend(commit.times[rows])
         where = np.full(commit.count, -1, dtype=np.int64)
         where[rows] = np.arange(self.count, self.count + len(rows))
-        for shape, rows_of_shape in zip(commit.shapes, commit.rows_of_shapes, strict=True):
+        are_many = len(shapes) > _MANY_SHAPES and not self._raw
+        for shape, rows_of_shape in zip(shapes, commit.rows_of_shapes, strict=True):
             at = where[rows_of_shape]
-            if (at >= 0).any():
+            if are_many and stored_data.reader(shape.type, shape.schema_version) is None:
+                self.payloads.setdefault((), self._loose)
+                self._loose.add(at.tolist(), shape.fields, shape.columns)
+            elif (at >= 0).any():
                 self._payload(shape.type, shape.schema_version, shape.fields).add_rows(at, shape.columns)
 
     def _payload(self, type_: str, version: int, fields: list[str]) -> _Payload:
-        return self.payloads.setdefault((type_, version, *fields), _Payload(type_, version, fields))
+        found: _Payload = self.payloads.setdefault((type_, version, *fields), _Payload(type_, version, fields))
+        return found
 
     def _add_extras(self, commit: Commit, rows: Ints) -> None:
         occurred, metadata = commit.occurred_us, commit.metadata
@@ -212,8 +219,7 @@ class _Columns:
         """By the columns' names the fields and their values."""
         found: dict[str, list[tuple[Ints, list[Any]]]] = {}
         for payload in self.payloads.values():
-            at = payload.at.array()
-            for name, values in payload.fields(positions[at]):
+            for name, at, values in payload.placed(positions):
                 found.setdefault(name, []).append((at, values))
         names = field_names(found, ATTRIBUTES)
         return {names[field]: (field, _field(self.count, parts)) for field, parts in found.items()}
@@ -249,6 +255,11 @@ class _Payload:
         found = [dict(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
         return found or [{} for _ in self.at.array()]
 
+    def placed(self, positions: Ints) -> Iterable[tuple[str, Ints, list[Any]]]:
+        """Field by field the rows of the frame, and the values there; `positions` are those of all its rows."""
+        at = self.at.array()
+        return [(name, at, values) for name, values in self.fields(positions[at])]
+
     def fields(self, positions: Ints) -> Iterable[tuple[str, list[Any]]]:
         """Field by field the values, as the events' objects have them."""
         columns = [list(chain.from_iterable(parts)) for parts in self._columns]
@@ -264,6 +275,28 @@ class _Payload:
             return found
         extras = [one.model_extra or {} for one in objects]
         return found + [(name, [one.get(name) for one in extras]) for name in dict.fromkeys(chain(*extras))]
+
+
+class _Loose:
+    """The payload of events of many shapes that no class reads: each field by itself, and where its values stand."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, tuple[list[int], list[Any]]] = {}
+
+    def add(self, where: list[int], fields: list[str], columns: list[list[Any]]) -> None:
+        """Columns whose values come to stand at the rows `where`; -1 for those that are left out."""
+        for name, values in zip(fields, columns, strict=True):
+            at, found = self._parts.setdefault(name, ([], []))
+            at += where
+            found += values
+
+    def placed(self, _positions: Ints) -> Iterable[tuple[str, Ints, list[Any]]]:
+        """Field by field the rows of the frame, and the values there."""
+        for name, (at, values) in self._parts.items():
+            rows = np.array(at, dtype=np.int64)
+            inside = np.flatnonzero(rows >= 0)
+            if len(inside):
+                yield name, rows[inside], objects(values)[inside].tolist()
 
 
 def _field(count: int, parts: list[tuple[Ints, list[Any]]]) -> Any:
