@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, field_validator
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.loading import progress
@@ -775,3 +775,19 @@ def test_a_load_that_fails_on_its_way_says_how_many_rows_are_stored(store: ek.Ev
     store._writer.append = fails  # type: ignore[union-attr, method-assign]
     with pytest.raises(ek.SupersededError, match=r"; 10,000 of 10,001 rows are stored"):
         store.load(frame_of(10_001), **COLUMNS)
+
+
+class Picky(ek.Event, type="Loaded.Picky"):
+    n: int
+
+    @field_validator("n")
+    @classmethod
+    def _share(cls, n: int) -> int:
+        return n if 6 // n else 0
+
+
+def test_a_class_whose_own_code_raises_is_named_with_the_row(store: ek.EventStore) -> None:
+    with pytest.raises(ek.InputError, match=r"row 1, \{'n': 0\}: Picky raised ZeroDivisionError") as error:
+        store.load(frame_of(2, activity="Loaded.Picky", n=[1, 0]), **COLUMNS)
+    assert isinstance(error.value.__cause__, ZeroDivisionError)
+    assert store.position == 0

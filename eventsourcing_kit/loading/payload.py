@@ -111,4 +111,19 @@ def checked(kind: schema.Schema, data: list[dict[str, Any]], labels: pd.Index[An
             f"row {label(labels, int(at))!r}, field {'.'.join(map(str, path))!r} {value}, "
             f"which does not fit the class {kind.cls.__name__} of its type {kind.name!r}: {first['msg']}"
         ) from None
+    except Exception as error:  # a class's own validators may raise anything
+        raise _own_code_failed(kind, data, labels, error) from error
     return dumping.dump_all(kind, made)
+
+
+def _own_code_failed(
+    kind: schema.Schema, data: list[dict[str, Any]], labels: pd.Index[Any], error: Exception
+) -> InputError:
+    """The error that names the first row on which a class's own code raised."""
+    for i, row in enumerate(data):
+        try:
+            kind.from_rows([row], strict_fields=True)
+        except Exception as one:
+            told = f"{type(one).__name__}: {one}"
+            return InputError(f"row {label(labels, i)!r}, {json_values.shown(row)}: {kind.cls.__name__} raised {told}")
+    return InputError(f"{kind.cls.__name__} raised {type(error).__name__} on its rows together: {error}")
