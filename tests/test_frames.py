@@ -68,7 +68,7 @@ def test_an_empty_frame_has_the_same_attributes_and_types(store: ek.EventStore) 
     """Of an empty store, and of a read that finds nothing."""
     empty = store.read().df()
     store.append("a", event(x=1))
-    for frame in (empty, store.read("nobody").df(), store.read(types=["Nothing"]).df(), store.read(limit=0).df()):
+    for frame in (empty, store.read("nobody").df(), store.read(types=Framed).df(), store.read(limit=0).df()):
         assert frame.columns.tolist() == ATTRIBUTES
         assert [str(dtype) for dtype in frame.dtypes] == TYPES
         assert len(frame) == 0
