@@ -33,7 +33,7 @@ from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
 from eventsourcing_kit.events.upcasters import upcast
 
 if TYPE_CHECKING:
-    from eventsourcing_kit import charts, testing
+    from eventsourcing_kit import charts, fold, testing
     from eventsourcing_kit.checking.report import Report
     from eventsourcing_kit.checking.schema_frames import schemas
     from eventsourcing_kit.events.command_context import context
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.reading.append import Append, Receipt
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
-    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_frame, rescue
+    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame, rescue
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
@@ -69,9 +69,9 @@ _LATER = {
     "STREAM_EXISTS": "store",
     "Subscription": "following.subscription",
     "charts": "",
+    "fold": "",
     "context": "events.command_context",
     "from_frame": "store",
-    "copy": "store",
     "rescue": "store",
     "schemas": "checking.schema_frames",
     "testing": "",
@@ -118,7 +118,7 @@ __all__ = [
     "SupersededError",
     "charts",
     "context",
-    "copy",
+    "fold",
     "from_frame",
     "rescue",
     "schemas",

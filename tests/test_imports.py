@@ -18,7 +18,7 @@ PUBLIC = [
     "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
     "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts",
-    "context", "copy", "from_frame", "rescue", "schemas", "testing", "upcast",
+    "context", "fold", "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_the_public_names_are_these() -> None:
     assert all(getattr(ek, name) is not None for name in PUBLIC)
 
 
-@pytest.mark.parametrize("module", [ek, ek.charts, ek.testing])
+@pytest.mark.parametrize("module", [ek, ek.charts, ek.fold, ek.testing])
 def test_tab_offers_the_public_names(module: ModuleType) -> None:
     """And nothing that a module has imported, or keeps to itself."""
     assert dir(module) == sorted(module.__all__)

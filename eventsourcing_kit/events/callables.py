@@ -12,7 +12,7 @@ from typing import Any
 
 from eventsourcing_kit.errors import InputError, without_addresses
 
-_LAZY = (types.CoroutineType, types.AsyncGeneratorType, types.GeneratorType, map, filter, zip)
+LAZY = (types.CoroutineType, types.AsyncGeneratorType, types.GeneratorType, map, filter, zip)
 
 
 def check(function: object, what: str, takes: str, *, may_yield: bool = False) -> None:
@@ -50,7 +50,7 @@ def _cure(takes: str) -> str:
 
 def is_lazy(result: object) -> bool:
     """Whether a call did nothing yet: its result is a coroutine, or an iterator that nobody goes through."""
-    if not isinstance(result, _LAZY):
+    if not isinstance(result, LAZY):
         return False
     if isinstance(result, types.CoroutineType):
         result.close()  # else Python warns that it was never awaited

@@ -45,6 +45,20 @@ def from_columns(
     return rows if kind is None else _objects(kind, version, rows, positions)
 
 
+def values_of(
+    type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int], wanted: list[str]
+) -> dict[str, list[Any]]:
+    """Some fields of stored events of one shape, as their data has them; one that facts without a class lack is absent.
+
+    Raises `AttributeError` for a field that the class lacks.
+    """
+    kind, stored = reader(type_, version), _named(fields, columns)
+    if kind is None or (set(kind.fields).issuperset(wanted) and not is_upcast(kind, version) and kind.is_plain(stored)):
+        return {name: stored[name] for name in wanted if name in stored}
+    objects = from_columns(type_, version, fields, columns, positions)
+    return {name: [getattr(one, name) for one in objects] for name in wanted}
+
+
 def _named(fields: list[str], columns: list[list[Any]]) -> dict[str, list[Any]]:
     return dict(zip(fields, columns, strict=True))
 

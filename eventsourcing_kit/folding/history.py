@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +22,14 @@ from eventsourcing_kit.reading.read import event_at
 from eventsourcing_kit.records import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
 
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.folding.projection import Projection
-    from eventsourcing_kit.folding.replay import Steps
+    from eventsourcing_kit.folding.rows import Rows
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.moment import Moment
 
@@ -77,34 +78,22 @@ class History:
     2
     """
 
-    # Rows stand in the log's order. Milestones give the states at a position; `_order` sorts the rows by key.
-
-    def __init__(self, projection: Projection, log: Log, as_of: int, steps: Steps) -> None:
+    def __init__(self, projection: Projection, log: Log, as_of: int, rows: Rows) -> None:
         self.projection, self.as_of = projection, as_of
-        self._log = log
+        self._log, self._rows = log, rows
         self._cut_us = log.time_of(as_of)
-        self._types, self._states = steps.types, steps.states
-        self.skipped = dict(steps.tally.skipped)
-        self._positions = np.array(steps.positions, dtype=np.int64)
-        self._us = np.array(steps.us, dtype=np.int64)
-        self._codes: dict[Any, int] = {}
-        codes = np.array([self._codes.setdefault(key, len(self._codes)) for key in steps.keys], dtype=np.int64)
-        self._keys = list(self._codes)
-        self._index(codes)
-        self._milestones = Milestones(steps.keys, self._states, len(self._keys))
+        self.skipped = dict(rows.skipped)
+        self._milestones = Milestones(rows)
 
-    def _index(self, codes: Ints) -> None:
-        """Make the rows found by moment and by key; `_next` is the same key's next row, -1 behind its last."""
-        self._order = order = np.argsort(codes, kind="stable")
-        self._ends = np.cumsum(np.bincount(codes, minlength=len(self._keys)))
-        self._row_codes = codes
-        self._next = np.full(len(codes), -1, dtype=np.int64)
-        same = codes[order][1:] == codes[order][:-1]
-        self._next[order[:-1][same]] = order[1:][same]
-        self._gone = np.fromiter((state is GONE for state in self._states), dtype=bool, count=len(codes))
+    @cached_property
+    def _by_key(self) -> tuple[dict[Any, int], Ints, Ints]:
+        """The number of each key, the rows in the order of these numbers, and where each key's end among them."""
+        numbers = {key: code for code, key in enumerate(self._rows.keys)}
+        order = np.argsort(self._rows.codes, kind="stable")
+        return numbers, order, np.cumsum(np.bincount(self._rows.codes, minlength=len(numbers)))
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._rows)
 
     # -- states ------------------------------------------------------------------------------------------------------
 
@@ -119,7 +108,7 @@ class History:
         return states
 
     def _at(self, position: int) -> dict[Any, Any]:
-        return self._milestones.states(int(np.searchsorted(self._positions, position, side="right")))
+        return self._milestones.states(int(np.searchsorted(self._rows.positions, position, side="right")))
 
     def _states_at(self, position: int) -> dict[Any, Any]:
         """As `_at`; one state over the whole log is there from the start."""
@@ -143,8 +132,8 @@ class History:
             if not self._log.life.is_closed and self._log.position_at(us) > self.as_of:
                 raise self._beyond(given)
             return self.as_of
-        handled = int(np.searchsorted(self._us, us, side="right"))
-        return int(self._positions[handled - 1]) if handled else 0
+        handled = int(np.searchsorted(self._rows.us, us, side="right"))
+        return int(self._rows.positions[handled - 1]) if handled else 0
 
     def _beyond(self, given: object) -> MomentError:
         return MomentError(
@@ -162,11 +151,12 @@ class History:
         """
         import pandas as pd
 
+        rows = self._rows
         columns: dict[str, Any] = {
-            "key": self._key_column([self._keys[code] for code in self._row_codes.tolist()]),
-            "position": frames.integers(self._positions),
-            "type": frames.strings(frames.objects(self._types)),
-            "valid_from": frames.times(self._us),
+            "key": self._key_column([rows.keys[code] for code in rows.codes.tolist()]),
+            "position": frames.integers(rows.positions),
+            "type": frames.strings(frames.objects(rows.type_names)[rows.types]),
+            "valid_from": frames.times(rows.us),
             "valid_to": frames.times(self._valid_to()),
         }
         fields = self._state_columns()
@@ -179,18 +169,24 @@ class History:
         return frames.column(keys) if keys or not self.projection.is_by_stream else frames.strings(frames.objects(keys))
 
     def _valid_to(self) -> Ints:
+        """The time of the same key's next row; of a row that ends its key, its own."""
+        rows, order = self._rows, self._by_key[1]
         valid_to = np.full(len(self), frames.NO_TIME, dtype=np.int64)
-        followed = self._next >= 0
-        valid_to[followed] = self._us[self._next[followed]]
-        valid_to[self._gone] = self._us[self._gone]
+        same = rows.codes[order][1:] == rows.codes[order][:-1]
+        valid_to[order[:-1][same]] = rows.us[order[1:][same]]
+        valid_to[rows.gone] = rows.us[rows.gone]
         return valid_to
 
-    def _state_columns(self) -> dict[str, list[Any]]:
-        held = [state for state in self._states if state is not GONE]
+    def _state_columns(self) -> Mapping[str, Sequence[Any]]:
+        found = self._rows.states.columns()
+        if found is not None:
+            return found
+        states = self._rows.states.take(np.arange(len(self)))
+        held = [state for state in states if state is not GONE]
         names = dict.fromkeys(fields_of(held[0])) if held and _has_fields(held[0]) else {}
         if not names or not all(_has_fields(state) and fields_of(state).keys() == names.keys() for state in held):
-            return {"state": [None if state is GONE else state for state in self._states]}
-        rows = [{} if state is GONE else fields_of(state) for state in self._states]
+            return {"state": [None if state is GONE else state for state in states]}
+        rows = [{} if state is GONE else fields_of(state) for state in states]
         return {name: [row.get(name) for row in rows] for name in names}
 
     # -- questions ---------------------------------------------------------------------------------------------------
@@ -205,7 +201,7 @@ class History:
         old, new = self._states_at(start), self._states_at(end)
         rows = [
             (key, name, was, now, self._setter(key, name, end))
-            for key in (self._keys or old)
+            for key in (self._rows.keys or old)
             for name, was, now in _changes(old.get(key, _MISSING), new.get(key, _MISSING))
         ]
         return self._answers(rows, ("key", "field", "before", "after"))
@@ -230,36 +226,36 @@ class History:
         if not callable(predicate):
             raise InputError(f"{predicate!r} is no predicate; give a function of a state: lambda state: state < 0")
         callables.check(predicate, "the predicate", "a state")
-        for row, state in enumerate(self._states):
-            if state is not GONE and self._holds(predicate, row):
-                return event_at(self._log, int(self._positions[row]))
+        for row, state in self._rows.each():
+            if self._holds(predicate, row, state):
+                return event_at(self._log, int(self._rows.positions[row]))
         return None
 
-    def _holds(self, predicate: Callable[[Any], bool], row: int) -> bool:
+    def _holds(self, predicate: Callable[[Any], bool], row: int, state: Any) -> bool:
         try:
-            answer = predicate(self._states[row])
+            answer = predicate(state)
             if callables.is_lazy(answer):
                 raise TypeError(f"it returned {answer!r}; return True or False")
             return bool(answer)
         except Exception as error:
-            key = self._keys[self._row_codes[row]]
+            rows = self._rows
             raise ProjectionError(
                 f"the predicate {callables.where(predicate)} failed on the state after the event at position "
-                f"{self._positions[row]} ({self._types[row]}) of the key {key!r}: {type(error).__name__}: {error}; "
-                f"the state was {shown(self._states[row])}"
+                f"{rows.positions[row]} ({rows.type_of(row)}) of the key {rows.keys[rows.codes[row]]!r}: "
+                f"{type(error).__name__}: {error}; the state was {shown(state)}"
             ) from error
 
     def _rows_of(self, key: Any, upto: int) -> Ints:
         """The rows of a key up to a position, in the log's order."""
-        code = self._codes[key]
-        start = self._ends[code - 1] if code else 0
-        rows: Ints = self._order[start : self._ends[code]]
-        return rows[: int(np.searchsorted(self._positions[rows], upto, side="right"))]
+        numbers, order, ends = self._by_key
+        code = numbers[key]
+        rows: Ints = order[ends[code - 1] if code else 0 : ends[code]]
+        return rows[: int(np.searchsorted(self._rows.positions[rows], upto, side="right"))]
 
     def _setter(self, key: Any, name: str, upto: int) -> int | None:
         """The row of the last event that gave a field of a key its value."""
         rows = self._rows_of(key, upto).tolist()
-        if not rows or self._states[rows[-1]] is GONE:
+        if not rows or self._rows.gone[rows[-1]]:
             return rows[-1] if rows else None
         for row, earlier in zip(reversed(rows), [*reversed(rows[:-1]), None], strict=True):
             if earlier is None or not _same(self._field(row, name), self._field(earlier, name)):
@@ -267,7 +263,7 @@ class History:
         return None
 
     def _field(self, row: int, name: str) -> Any:
-        state = self._states[row]
+        state = self._rows.state(row)
         return _MISSING if state is GONE else fields_of(state).get(name, _MISSING)
 
     def _answers(self, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> pd.DataFrame:
@@ -279,16 +275,17 @@ class History:
             columns["key"] = self._key_column([row[0] for row in rows])
         if "field" in columns:
             columns["field"] = frames.strings(frames.objects([row[names.index("field")] for row in rows]))
-        columns["position"] = frames.nullable([None if s is None else int(self._positions[s]) for s in setters])
-        columns["type"] = frames.strings(frames.objects([pd.NA if s is None else self._types[s] for s in setters]))
-        us = [frames.NO_TIME if s is None else int(self._us[s]) for s in setters]
+        columns["position"] = frames.nullable([None if s is None else int(self._rows.positions[s]) for s in setters])
+        types = [pd.NA if s is None else self._rows.type_of(s) for s in setters]
+        columns["type"] = frames.strings(frames.objects(types))
+        us = [frames.NO_TIME if s is None else int(self._rows.us[s]) for s in setters]
         columns["recorded_at"] = frames.times(np.array(us, dtype=np.int64))
         return pd.DataFrame(columns)
 
     # -- looks -------------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        size = f"{counted(len(self))}, {counted(len(self._keys), 'key')}"
+        size = f"{counted(len(self))}, {counted(len(self._rows.keys), 'key')}"
         return f"<history of {self.projection.name}: {size}, as of {self.as_of}>"
 
     def _repr_html_(self) -> str:

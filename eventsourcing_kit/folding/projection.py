@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from eventsourcing_kit.errors import InputError, ProjectionError
 from eventsourcing_kit.events import callables, renames, schema, wanted
 from eventsourcing_kit.events.callables import Origin
-from eventsourcing_kit.events.event import Event, RecordedEvent
+from eventsourcing_kit.events.event import Event, RecordedEvent, Types
+from eventsourcing_kit.folding.declared import Declared, Fields
 
 Handle = TypeVar("Handle", bound=Callable[..., Any])
 
@@ -63,15 +64,28 @@ class Handler:
 class _ByType(dict[str, list[Handler]]):
     """The handlers of each event type, in the order in which they were given; found when a type is first met."""
 
-    def __init__(self, given: list[tuple[str, Handler]]) -> None:
+    def __init__(self, projection: Projection) -> None:
         super().__init__()
-        self._given = [(renames.current(name), handler) for name, handler in given]
+        self._projection = projection
+        self._given = [(renames.current(name), handler) for name, handler in projection.registered]
 
     def __missing__(self, type_: str) -> list[Handler]:
         names = {wanted.EVERY_TYPE, *wanted.lineage(type_)}
         found = [handler for name, handler in self._given if name in names]
+        declared = self._projection.declared
+        if declared is not None and found:
+            function = _end if declared.ends_with(type_) else declared.handler(type_)
+            found = [Handler(function, self._projection.key, takes_record=False)]
         self[type_] = [one for i, one in enumerate(found) if one not in found[:i]]
         return self[type_]
+
+
+def _end(_state: Any, _event: Any) -> Any:
+    return GONE
+
+
+def _no_handler(_state: Any, _event: Any) -> Any:
+    """Stands where declared fields have a type; its handler is made when the type is met."""
 
 
 class Projection:
@@ -84,6 +98,12 @@ class Projection:
     `snapshots` says when states are saved, so that replays need not begin at the first event: every so many events (an
     int), or after the events for which a function of (state, event) is true. Answers are the same with and without.
 
+    In place of `initial` and handlers, `fields` may say of what a state is made: a dict from names to the folds of
+    `ek.fold`. A state is a dict with these names then, and an event of one of the types in `ends` ends its key. Such a
+    projection is folded over columns, many times faster, with the same answers.
+
+    Raises `InputError` where something of this makes no sense.
+
     >>> import eventsourcing_kit as ek
     >>> shipped = ek.Projection("shipped", initial=lambda: 0)
     >>> @shipped.on("Shipped")
@@ -94,18 +114,53 @@ class Projection:
     """
 
     def __init__(
-        self, name: str, *, initial: Callable[[], Any], key: Key = STREAM, snapshots: Policy | None = None
+        self,
+        name: str,
+        *,
+        initial: Callable[[], Any] | None = None,
+        key: Key = STREAM,
+        snapshots: Policy | None = None,
+        fields: Mapping[str, Declared] | None = None,
+        ends: Types | None = None,
     ) -> None:
         if not isinstance(name, str) or not name:
             raise InputError(f"a projection is named by text that is not empty, not by {name!r}")
-        callables.check(initial, "initial", f"no arguments that makes the first state: initial=lambda: {initial!r}")
-        self.name, self.initial, self.key = name, initial, _checked_key(key)
+        self.declared = None if fields is None else Fields(fields, ends)
+        if self.declared is None:
+            if ends is not None:
+                raise InputError("ends goes with fields; a handler ends a key by returning ek.GONE")
+            callables.check(initial, "initial", f"no arguments that makes the first state: initial=lambda: {initial!r}")
+        elif initial is not None:
+            raise InputError("initial goes with handlers; fields have their first values by themselves")
+        self.name, self.key = name, _checked_key(key)
+        self.initial: Callable[[], Any] = self.declared.initial if self.declared else initial  # type: ignore[assignment]  # checked
         self._handlers: list[tuple[str, Handler]] = []  # under the names that were given
-        self._by_type = -1, _ByType([])
+        if self.declared is not None:
+            self._handlers = [
+                (name, Handler(_no_handler, self.key, takes_record=False)) for name in self.declared.names
+            ]
+        self._by_type = -1, _ByType(self)
         self.snapshots = _checked_policy(snapshots)
 
     def first_state(self) -> Any:
-        """A key's state before its first event: what `initial` makes."""
+        """A key's state before its first event, as people see it."""
+        return self.shown(self.begun())
+
+    @property
+    def fields(self) -> Mapping[str, Declared] | None:
+        """The folds that were declared, by the fields of its state; None where it has handlers."""
+        return None if self.declared is None else self.declared.folds
+
+    def shown(self, state: Any) -> Any:
+        """A state as people see it, of one on its way through a fold."""
+        return state if self.declared is None or state is GONE else self.declared.show(state)
+
+    def all_shown(self, states: dict[Any, Any]) -> dict[Any, Any]:
+        """The states of all keys as people see them."""
+        return states if self.declared is None else {key: self.shown(state) for key, state in states.items()}
+
+    def begun(self) -> Any:
+        """The state with which a fold begins: what `initial` makes."""
         try:
             state = self.initial()
         except Exception as error:
@@ -128,6 +183,10 @@ class Projection:
         run again replaces the handlers that it gave before: those of the same name and key that close over the same.
         Raises `InputError` for a function that would do nothing, because it is async or yields.
         """
+        if self.declared is not None:
+            raise InputError(
+                f"{self.name!r} has declared fields, so it takes no handlers; add a field for what is missing"
+            )
         names = wanted.names(types)
         if not names:
             raise InputError("on() takes the event types that the function handles, one or several")
@@ -158,13 +217,13 @@ class Projection:
                     "names of their own with def"
                 )
         self._handlers[at : at + 1] = [(name, handler)]
-        self._by_type = -1, _ByType([])
+        self._by_type = -1, _ByType(self)
 
     @property
     def handlers(self) -> dict[str, list[Handler]]:
         """The handlers by event type, each under the type's name of today; any type may be looked up."""
         if self._by_type[0] != schema.generation():
-            self._by_type = schema.generation(), _ByType(self.registered)
+            self._by_type = schema.generation(), _ByType(self)
             for name in wanted.meant(frozenset(self.names)) if self.types is not None else ():
                 _ = self._by_type[1][name]
         return self._by_type[1]
@@ -183,7 +242,7 @@ class Projection:
         """The same projection with every handler changed."""
         made, new = copy.copy(self), {id(one): change(one) for one in self.every_handler}
         made._handlers = [(name, new[id(one)]) for name, one in self.registered]
-        made._by_type = -1, _ByType([])
+        made._by_type = -1, _ByType(made)
         return made
 
     @property

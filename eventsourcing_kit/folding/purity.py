@@ -52,6 +52,8 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
             initial=subject.initial,
             name=subject.name,
         )
+    if projection_of(subject).declared is not None:
+        return subject  # made of steps that are pure
     return projection_of(subject).changed(
         lambda one: replace(one, function=_unchanging(one.function, ("state", "event", "record")))
     )

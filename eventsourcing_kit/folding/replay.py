@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+import numpy as np
 
 from eventsourcing_kit.errors import ProjectionError
-from eventsourcing_kit.events import renames
-from eventsourcing_kit.events.callables import is_lazy
+from eventsourcing_kit.events import callables, renames
 from eventsourcing_kit.events.json_values import paused_gc, shown
 from eventsourcing_kit.folding.projection import GONE, STREAM
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.read import data_of, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.reading.read import Selection
     from eventsourcing_kit.records.record import Commit
+
+    Ints = npt.NDArray[np.int64]
 
 
 class Every:
@@ -32,6 +36,7 @@ class Every:
 
 
 EVERY = Every()
+_UNUSUAL = frozenset((type(None), type(GONE), *callables.LAZY))  # results that need a closer look
 
 
 class Fact(NamedTuple):
@@ -53,41 +58,48 @@ class Tally:
         self.types: set[str] = set()
         self.skipped: Counter[str] = Counter()
 
-    def add(self, read: Sequence[Fact]) -> None:
-        """Count some."""
-        self.events += len(read)
-        self.types.update(fact.type for fact in read)
+    def add(self, events: int, types: Iterable[str]) -> None:
+        """Count some, of these types."""
+        self.events += events
+        self.types.update(types)
 
 
 class Steps:
-    """The states that a fold passed through, as columns: one entry a handled event and key."""
+    """The states that a fold passed through, as columns: one entry a handled event and key.
+
+    `codes` number the keys in order of appearance, `types` the event types.
+    """
 
     def __init__(self) -> None:
-        self.keys: list[Any] = []
-        self.positions: list[int] = []
-        self.us: list[int] = []
-        self.types: list[str] = []
+        self.key_numbers: dict[Any, int] = {}
+        self.type_numbers: dict[str, int] = {}
+        self.codes, self.types, self.positions, self.us = array("q"), array("q"), array("q"), array("q")
         self.states: list[Any] = []
         self.tally = Tally()
 
+    @property
+    def keys(self) -> list[Any]:
+        """The key of each entry."""
+        keys = list(self.key_numbers)
+        return [keys[code] for code in self.codes]
+
     def add(self, fact: Fact, key: Any, state: Any) -> None:
         """One more entry."""
-        self.keys.append(key)
+        self.codes.append(self.key_numbers.setdefault(key, len(self.key_numbers)))
+        self.types.append(self.type_numbers.setdefault(fact.type, len(self.type_numbers)))
         self.positions.append(fact.position)
         self.us.append(fact.us)
-        self.types.append(fact.type)
         self.states.append(state)
 
-
-def facts(projection: Projection, log: Log, selection: Selection, tally: Tally | None = None) -> Iterator[Fact]:
-    """The selected events, with no more objects built than the projection's handlers need."""
-    needs_record = any(handler.needs_record for handler in projection.every_handler)
-    for commit, rows in selection.chunks(log, None if tally is None else tally.skipped):
-        read = _facts(commit, rows, needs_record)
-        if tally is not None:
-            read = list(read)
-            tally.add(read)
-        yield from read
+    def extend(self, commit: Commit, rows: Ints, codes: Ints, states: list[Any]) -> None:
+        """One more entry for each of some rows of a commit, whose keys have these numbers."""
+        numbers = self.type_numbers
+        names = [numbers.setdefault(renames.current(shape.type), len(numbers)) for shape in commit.shapes]
+        types = np.array(names, dtype=np.int64)[commit.shape_codes[rows]]
+        columns = (self.codes, codes), (self.types, types), (self.positions, commit.positions[rows])
+        for column, values in (*columns, (self.us, commit.times[rows])):
+            column.frombytes(values.tobytes())
+        self.states += states
 
 
 def versioned_facts(projection: Projection, log: Log, selection: Selection) -> Iterator[tuple[Fact, int]]:
@@ -97,7 +109,7 @@ def versioned_facts(projection: Projection, log: Log, selection: Selection) -> I
         yield from zip(_facts(commit, rows, needs_record), commit.versions[rows].tolist(), strict=True)
 
 
-def _facts(commit: Commit, rows: npt.NDArray[Any], needs_record: bool) -> Iterable[Fact]:
+def _facts(commit: Commit, rows: Ints, needs_record: bool) -> Iterable[Fact]:
     types = [renames.current(shape.type) for shape in commit.shapes]
     streams = commit.streams
     records: list[Any] = list(recorded(commit, rows)) if needs_record else [None] * len(rows)
@@ -127,11 +139,103 @@ def fold(
     tally: Tally | None = None,
 ) -> dict[Any, Any]:
     """The state of each key, from `states` on; every state on the way goes into `steps`."""
+    states = {} if states is None else states
+    counted = steps.tally if steps is not None else Tally() if tally is None else tally
+    quick = _Quick(projection, states, steps) if _is_simple(projection, selection, only) else None
+    needs_record = any(handler.needs_record for handler in projection.every_handler)
     with paused_gc():
-        read = facts(projection, log, selection, tally if steps is None else steps.tally)
-        found = fold_facts(projection, read, only=only, steps=steps, states={} if states is None else states)
+        for commit, rows in selection.chunks(log, counted.skipped):
+            codes = np.unique(commit.shape_codes[rows]).tolist()
+            counted.add(len(rows), (renames.current(commit.shapes[code].type) for code in codes))
+            if quick is not None:
+                quick.add(commit, rows)
+            else:
+                fold_facts(projection, _facts(commit, rows, needs_record), only=only, steps=steps, states=states)
     known_types.hint(log, projection.types, repr(projection))
-    return found
+    return states if quick is None else quick.states()
+
+
+def _is_simple(projection: Projection, selection: Selection, only: Any) -> bool:
+    """Whether each event touches the state of its stream, or the only one, and handlers need nothing but its data."""
+    handlers = projection.every_handler
+    one_key = all(one.key is STREAM for one in handlers) or all(one.key is None for one in handlers)
+    asked = only is EVERY or ((only is None) == projection.is_single and only == selection.stream)
+    return one_key and asked and projection.declared is None and not any(one.needs_record for one in handlers)
+
+
+_ABSENT: Any = object()
+
+
+class _Quick:
+    """As `fold_facts`, where keys are streams, or there is one: states stand in a list, and no more is done an event
+    than to call its handlers.
+    """
+
+    def __init__(self, projection: Projection, states: dict[Any, Any], steps: Steps | None) -> None:
+        self._projection, self._steps, self._given = projection, steps, states
+        self._is_single = projection.is_single
+        self._numbers: dict[Any, int] = {} if steps is None else steps.key_numbers
+        self._held: list[Any] = [states.get(key, _ABSENT) for key in self._numbers]
+
+    def add(self, commit: Commit, rows: Ints) -> None:
+        """The selected events of one commit."""
+        handlers = [self._projection.handlers[renames.current(shape.type)] for shape in commit.shapes]
+        if not all(handlers):
+            rows = rows[np.array([bool(own) for own in handlers])[commit.shape_codes[rows]]]
+        codes, held, begun = self._codes(commit, rows), self._held, self._projection.begun
+        shapes = commit.shape_codes[rows].tolist()
+        functions = [[one.function for one in own] for own in handlers]
+        made: list[Any] = []
+        for code, shape, event in zip(codes.tolist(), shapes, data_of(commit, rows), strict=True):
+            state = held[code]
+            for function in functions[shape]:
+                before = begun() if state is _ABSENT or state is GONE else state
+                try:
+                    state = function(before, event)
+                except Exception as error:
+                    self._raise(handlers[shape], function, commit, int(rows[len(made)]), event, before, error)
+                if type(state) in _UNUSUAL and state is not GONE:
+                    self._raise(handlers[shape], function, commit, int(rows[len(made)]), event, before, state)
+            held[code] = state
+            made.append(state)
+        if self._steps is not None:
+            self._steps.extend(commit, rows, codes, made)
+
+    def _codes(self, commit: Commit, rows: Ints) -> Ints:
+        """The number of each event's key, in order of appearance."""
+        if self._is_single:
+            return np.full(len(rows), self._code(None), dtype=np.int64)
+        touched, first, at = np.unique(commit.stream_codes[rows], return_index=True, return_inverse=True)
+        codes, streams = np.empty(len(touched), dtype=np.int64), commit.streams
+        in_order = np.argsort(first)
+        codes[in_order] = [self._code(streams[code]) for code in touched[in_order].tolist()]
+        found: Ints = codes[at]
+        return found
+
+    def _code(self, key: Any) -> int:
+        code = self._numbers.setdefault(key, len(self._numbers))
+        if code == len(self._held):
+            self._held.append(self._given.get(key, _ABSENT))
+        return code
+
+    def _raise(
+        self, handlers: list[Handler], function: Any, commit: Commit, row: int, event: Any, before: Any, after: Any
+    ) -> NoReturn:
+        handler = next(one for one in handlers if one.function is function)
+        (fact,) = _facts(commit, np.array([row]), False)
+        fact = fact._replace(data=event)
+        if isinstance(after, Exception):
+            raise _failed(handler, fact, before, after) from after
+        raise _no_state(handler, fact, before, after)
+
+    def states(self) -> dict[Any, Any]:
+        """The state of each key, those included that were there before."""
+        for key, state in zip(self._numbers, self._held, strict=True):
+            if state is GONE or state is _ABSENT:
+                self._given.pop(key, None)
+            else:
+                self._given[key] = state
+        return self._given
 
 
 def fold_facts(
@@ -143,21 +247,21 @@ def fold_facts(
     states: dict[Any, Any],
 ) -> dict[Any, Any]:
     """As `fold`, of facts that have been read."""
-    handlers, first_state = projection.handlers, projection.first_state
+    handlers, begun = projection.handlers, projection.begun
     for fact in read:
         taken: list[Any] = []
         for handler in handlers[fact.type]:
             key = _key(handler, fact)
             if (key is None and handler.key is not None) or (only is not EVERY and key != only):
                 continue
-            before = states[key] if key in states else first_state()
+            before = states[key] if key in states else begun()
             after = apply(handler, fact, before)
             if after is GONE:
                 states.pop(key, None)
             else:
                 states[key] = after
             if steps is not None:
-                _step(steps, fact, key, after, taken)
+                _step(steps, fact, key, projection.shown(after), taken)
     return states
 
 
@@ -178,16 +282,25 @@ def apply(handler: Handler, fact: Fact, state: Any) -> Any:
         else:
             after = handler.function(state, fact.data)
     except Exception as error:
-        raise ProjectionError(
-            f"the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
-            f"{type(error).__name__}: {error}; the state before was {shown(state)}"
-        ) from error
-    if after is None or is_lazy(after):
-        raise ProjectionError(
-            f"the handler {handler.where} returned {shown(after)} {_place(fact)} on {_shown(fact)}; "
-            f"return the new state (or ek.GONE to end the key); the state before was {shown(state)}"
-        )
+        raise _failed(handler, fact, state, error) from error
+    if type(after) in _UNUSUAL and after is not GONE:
+        raise _no_state(handler, fact, state, after)
     return after
+
+
+def _failed(handler: Handler, fact: Fact, state: Any, error: Exception) -> ProjectionError:
+    return ProjectionError(
+        f"the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
+        f"{type(error).__name__}: {error}; the state before was {shown(state)}"
+    )
+
+
+def _no_state(handler: Handler, fact: Fact, state: Any, after: Any) -> ProjectionError:
+    callables.is_lazy(after)  # a coroutine is closed
+    return ProjectionError(
+        f"the handler {handler.where} returned {shown(after)} {_place(fact)} on {_shown(fact)}; "
+        f"return the new state (or ek.GONE to end the key); the state before was {shown(state)}"
+    )
 
 
 def _key(handler: Handler, fact: Fact) -> Any:
@@ -204,7 +317,7 @@ def _key(handler: Handler, fact: Fact) -> Any:
         else:
             found = getattr(fact.data, key)
         hash(found)
-        if is_lazy(found):
+        if callables.is_lazy(found):
             raise TypeError(f"it returned {found!r}, which is no key")
     except Exception as error:
         raise ProjectionError(

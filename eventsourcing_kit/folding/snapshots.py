@@ -69,6 +69,8 @@ def code_of(projection: Projection) -> Code:
 def _parts(projection: Projection) -> list[Any]:
     """What a projection does."""
     parts: list[Any] = [_FORMAT, projection.key, projection.initial]
+    if projection.declared is not None:
+        return [_FORMAT, projection.key, *projection.declared.parts]
     if projection.types is None:
         parts += [(one.function, one.key) for name, one in projection.registered if name == EVERY_TYPE]
     for name in sorted(meant(frozenset(projection.names) - {EVERY_TYPE})):
@@ -273,8 +275,9 @@ class Snapshots:
             types.setdefault(scope, set()).add(fact.type)
             seen.add(fact.type)
             if callable(policy):
-                state = states.get(_key_of(projection, fact.stream), projection.first_state())
-                judged = state if projection.is_by_stream or projection.is_single else states
+                state = states.get(_key_of(projection, fact.stream), projection.begun())
+                one_state = projection.is_by_stream or projection.is_single
+                judged = projection.shown(state) if one_state else projection.all_shown(states)
                 due = _is_due(projection, policy, judged, fact)
             else:
                 due = policy is not None and counts[scope] % policy == 0

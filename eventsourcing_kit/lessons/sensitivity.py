@@ -17,7 +17,7 @@ from eventsourcing_kit.lessons.specification import store_of
 from eventsourcing_kit.records.moment import to_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventsourcing_kit.folding.projection import Projection
     from eventsourcing_kit.lessons.specification import Given
@@ -108,11 +108,15 @@ def sensitivity(projection: Projection | Decider, *events: Given, stream: str = 
             for one in store.read()
             if fold.types is None or one.type in fold.types
         ]
-    expected = fold_facts(fold, _delivered(facts, range(len(facts))), states={})
+    expected = _states(fold, _delivered(facts, range(len(facts))))
     tries = _Tries(fold, facts, expected)
     duplicate = tries.first(_duplicates(len(facts)))
     reordering = tries.first(_orders(len(facts)))
     return Sensitivity(fold.name, len(facts), tries.count, duplicate, reordering)
+
+
+def _states(projection: Projection, facts: Iterable[Fact]) -> dict[Any, Any]:
+    return projection.all_shown(fold_facts(projection, facts, states={}))
 
 
 class _Tries:
@@ -134,7 +138,7 @@ class _Tries:
 
     def _states(self, order: Sequence[int]) -> Any:
         try:
-            return fold_facts(self._projection, _delivered(self._facts, order), states={})
+            return _states(self._projection, _delivered(self._facts, order))
         except ProjectionError as error:
             return error
 

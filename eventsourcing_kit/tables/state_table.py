@@ -99,7 +99,8 @@ class StateTable:
         if self.columns.is_guess and not wanted:
             return self.columns
         columns = Columns(temporal=self.temporal) if self.columns.is_guess else self.columns.copy()
-        keys = columns.fit_keys([steps.keys[i] for i in wanted])
+        every = steps.keys
+        keys = columns.fit_keys([every[i] for i in wanted])
         values = columns.fit([steps.states[i] for i in wanted])
         self._reshape(duck, columns, visible=visible)
         if self.temporal:
