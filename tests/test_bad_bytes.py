@@ -19,12 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.log import end_mark
 from eventsourcing_kit.reading import event_frame
 from eventsourcing_kit.reading.read import recorded
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.rows import Draft, Rows
-from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage import keys, marker
 from tests.test_record import commits
 
 PACKAGE = Path(ek.__file__).parent
@@ -279,7 +278,7 @@ def test_a_note_of_the_end_that_is_none_is_a_record_error(
     """Whatever stands in its file."""
     folder = tmp_path_factory.getbasetemp()
     (folder / "end").write_bytes(text)
-    kit_error_only(lambda: end_mark.read(folder))
+    kit_error_only(lambda: marker.read(folder))
 
 
 ONE = {"position": 1, "count": 1, "key": 1, "time": 0, "streams": [["a", 1]], "shapes": [["T", 1, ["x"], [[1]]]]}

@@ -65,8 +65,12 @@ def tamper(folder: Path, altered: Altered) -> None:
     table.write(list(altered.items()), flush=True)
     table.close()
     mark = marker.read(folder)  # a forger knows of the mark that the folder's openings leave there, too
-    assert mark is not None
     marker.write(folder, replace(mark, fences=wal.fences(wal.sizes(folder))), sync=False)
+
+
+def forget_end(folder: Path) -> None:
+    """As if no closing had noted where the log ended."""
+    marker.write(folder, replace(marker.read(folder), end=None), sync=False)
 
 
 def report_of(folder: Path, **asked: Any) -> ek.Report:
@@ -356,7 +360,7 @@ def test_tampering_is_seen_from_its_first_position_on(
 ) -> None:
     """Whatever is altered past the kit, in the log or in an index; the log itself shows it, not the note of its end."""
     tamper(written, how(rows_in(written)))
-    (written / "end").unlink()
+    forget_end(written)
     report = report_of(written)
     assert not report
     assert report.first_bad == first_bad, report
@@ -401,7 +405,7 @@ def test_an_end_that_was_written_anew_is_told_only_by_a_digest_noted_before(
     """The log alone looks sound: a chain proves nothing against who can write all of it."""
     before = report_of(written)
     tamper(written, how(rows_in(written)))
-    (written / "end").unlink()  # which shows it too, to begin with: see below
+    forget_end(written)  # which shows it too, to begin with: see below
     assert report_of(written).ok
     for expected in ((before.position, before.digest), [before.position, bytes.fromhex(before.digest)]):
         report = report_of(written, expected=expected)
@@ -608,14 +612,40 @@ def test_a_damaged_note_of_the_end_is_reported(written: Path, text: bytes) -> No
 
 def test_the_note_of_the_end_goes_on_with_the_log(written: Path) -> None:
     """At each closing of a writer, and at the opening after a crash."""
-    first = (written / "end").read_text()
+    first = (written / "end").read_bytes()
     with ek.EventStore(written, read_only=True):
         pass
-    assert (written / "end").read_text() == first
+    assert (written / "end").read_bytes() == first
     with ek.EventStore(written, fsync=False) as store:
         store.append("a-1", noted(13))
-        assert (written / "end").read_text() == first
-    assert (written / "end").read_text().startswith("13 ")
-    (written / "end").write_text(first)
+        assert noted_end(written) == LAST
+    assert noted_end(written) == 13
+    (written / "end").write_bytes(first)
     with ek.EventStore(written, fsync=False):
-        assert (written / "end").read_text().startswith("13 ")
+        assert noted_end(written) == 13
+
+
+def noted_end(folder: Path) -> int:
+    end = marker.read(folder).end
+    assert end is not None
+    return end[0]
+
+
+def test_a_commit_whose_outcome_is_unknown_is_not_counted(
+    store: ek.EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may never be stored, and a digest that counts it would raise a false alarm later."""
+    store.append("a", noted(1))
+    before = store.verify()
+    plain = Table.write
+
+    def write(*given: Any, **asked: Any) -> None:
+        plain(*given, **asked)
+        raise ek.StorageError("the storage does not answer")
+
+    monkeypatch.setattr(Table, "write", write)
+    with pytest.raises(ek.OutcomeUnknownError):
+        store.append("a", noted(2))
+    after = store.verify()
+    assert after.ok
+    assert (after.position, after.digest, after.events) == (1, before.digest, 1)

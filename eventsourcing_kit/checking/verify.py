@@ -22,7 +22,7 @@ import numpy as np
 from eventsourcing_kit.checking.index_check import IndexCheck
 from eventsourcing_kit.checking.misfits import check_payloads
 from eventsourcing_kit.checking.report import MOST_OF_A_CHECK, Findings, Report
-from eventsourcing_kit.errors import InputError, RecordError, StorageError, StoreClosedError
+from eventsourcing_kit.errors import DamagedError, InputError, RecordError, StorageError, StoreClosedError
 from eventsourcing_kit.records import ids, record
 from eventsourcing_kit.records.record import NO_PREVIOUS, Commit
 from eventsourcing_kit.storage import commit_rows, keys
@@ -55,7 +55,8 @@ def verify(log: Log, expected: object, advance: Callable[[int], object]) -> Repo
     walk = _Walk(log, found, noted)
     try:
         walk.start()
-        for key, raw in _records(log.table):
+        unsure = None if log.read_only else log.unsure_from
+        for key, raw in _records(log.table, keys.LOG[1] if unsure is None else keys.log(unsure)):
             advance(walk.take(key, raw))
         walk.end()
         walk.index.check(walk.next - 1, walk.version)
@@ -80,15 +81,15 @@ def _checked(expected: object) -> list[_Noted]:
     return [_Noted(position, str(text).lower(), "when its digest was noted", is_proof=True)]
 
 
-def _records(table: Table) -> Iterator[tuple[bytes, bytes]]:
+def _records(table: Table, end: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The log's rows; one by one where a fetch of several fails, so that all that stands before the damage is seen."""
     at = keys.LOG[0]
     try:
-        for row in table.scan(*keys.LOG, rows=_ROWS_A_FETCH):
+        for row in table.scan(at, end, rows=_ROWS_A_FETCH):
             at = row[0] + b"\x00"
             yield row
     except StorageError:
-        yield from table.scan(at, keys.LOG[1], rows=1, ahead=1)
+        yield from table.scan(at, end, rows=1, ahead=1)
 
 
 class _Walk:
@@ -117,7 +118,11 @@ class _Walk:
             self._found.damage(
                 "log", _WHOLE_STORE, str(error), "what the log itself says is below; closing a writer mends it"
             )
-        self._log.refresh()
+        try:
+            self._log.refresh()
+            self._log.check_journal()
+        except DamagedError as error:
+            self._found.damage("log", _WHOLE_STORE, str(error), "what is below is what this handle has read before")
         raw = self._log.table.get(keys.META)
         with contextlib.suppress(RecordError):
             self._store = None if raw is None else keys.store_id(raw)

@@ -2,7 +2,6 @@
 
 Each module imports only from those above it.
 
-    end_mark    where a folder's log ended, noted beside it
     bell        waking threads that wait
     tail        the newest records, at hand for those who follow
     commits     what a table holds, read: commits, streams, ids, moments, notes

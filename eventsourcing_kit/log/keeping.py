@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.local_folder import Sync
+    from eventsourcing_kit.storage.marker import Owned
     from eventsourcing_kit.storage.slate.table import Table
     from eventsourcing_kit.storage.worker import Errand
 
@@ -94,8 +95,8 @@ class Journalled:
     take is made ready in a thread beside, while appends wait for the device.
     """
 
-    def __init__(self, table: Table, journal: Journal, *, sync: Sync | None) -> None:
-        self._table, self._journal, self._sync = table, journal, sync
+    def __init__(self, table: Table, journal: Journal, noted: Owned, *, sync: Sync | None) -> None:
+        self._table, self._journal, self._noted, self._sync = table, journal, noted, sync
         self._recent = table.recent  # which is a reader's when another writer takes over
         self._owes_sync = bool(self._recent.rows())  # whoever appended these may have been promised more than we are
         self._ready = Batch()  # what SlateDB takes next …
@@ -117,6 +118,7 @@ class Journalled:
         self._is_sound = False  # until it is through
         with self._journal.held():
             if self._journal.append(rows):
+                self._noted.count(self._journal.number)
                 self._recent.add(rows)
                 self._unready.append(rows)
                 if len(self._unready) == _MANY:
@@ -182,9 +184,11 @@ class Journalled:
             self._journal.leave()
             if self._sync is not None:
                 self._sync.close(in_place=in_place)
+            self._noted.close()
 
     def _end_journal(self) -> None:
         with contextlib.suppress(SupersededError), self._journal.held():
             if self._recent.rows():
                 self._move_on(self._journal.number)
-            self._journal.remove()
+            if self._noted.change(sync=self._sync is not None, journal_bytes=0):  # first, else it would be missed
+                self._journal.remove()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.errors import DamagedError, StorageError, SupersededError
-from eventsourcing_kit.log import end_mark
+from eventsourcing_kit.errors import DamagedError, RecordError, StorageError, SupersededError
 from eventsourcing_kit.log.bell import Bells
 from eventsourcing_kit.log.commits import EMPTY, Commits
 from eventsourcing_kit.records.record import decode
 from eventsourcing_kit.records.unknown import Policies
-from eventsourcing_kit.storage import damage, diagnosis, keys, local_folder
+from eventsourcing_kit.storage import damage, diagnosis, journal, keys, local_folder, marker
 from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.slate.opening import Trouble, no_store
 from eventsourcing_kit.storage.slate.table import PATIENCE_SECONDS, Table
@@ -45,14 +45,16 @@ class Log(Commits):
         patience: float | None = None,
         collects: bool = True,
         journal: Journal | None = None,
+        noted: marker.Owned | None = None,
     ) -> None:
         super().__init__()
         self.location, self.folder, self.read_only = location, location.folder, read_only
         self.lag = (_LAG_SECONDS_OF_A_BUCKET if location.bucket else 0.0) if lag is None else lag
         self.patience = PATIENCE_SECONDS if patience is None else patience
-        self._collects, self._journal = collects, journal
+        self._collects, self._journal, self._noted = collects, journal, noted
         self.policies = Policies()
         self.life = Lifecycle()
+        self.unsure_from: int | None = None  # a writer's: the first position that is being stored, or may be or not
         self.bells = Bells()  # rung when the head moves on, and when it will not any more
         self._seen = local_folder.NOTHING_SEEN
         self._seen_at = 0.0
@@ -103,6 +105,11 @@ class Log(Commits):
         return table
 
     def _check(self, folder: Path, expected: damage.Expected) -> None:
+        own = self._store_id()
+        with contextlib.suppress(RecordError):  # which is told where the record is read
+            for _, raw in self.table.recent.between(*keys.LOG)[:1]:
+                if raw is not None and own is not None and decode(raw).store != own:
+                    raise journal.damaged(folder, journal.FOREIGN)
         damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
 
     def _ends_at(self, position: int) -> bool:
@@ -210,15 +217,30 @@ class Log(Commits):
             self.life.close()
         self.bells.ring()
 
-    def marked_end(self) -> end_mark.Mark | None:
-        """Where the log ended when the folder was last closed; None where that is not known."""
-        return None if self.folder is None else end_mark.read(self.folder)
+    def marked_end(self) -> tuple[int, str] | None:
+        """Position and digest of the log's end when the folder was last closed; None where that is not known.
+
+        Raises `RecordError` where the note of it is damaged.
+        """
+        if self.folder is None:
+            return None
+        if self.read_only or self._noted is None:
+            return marker.read(self.folder).end
+        if self._noted.damage is not None:
+            raise self._noted.damage
+        return self._noted.found_end
 
     def mark_end(self) -> None:
         """Note in a writer's folder where the log ends."""
         is_its_own = not self.read_only and not self.life.is_superseded and self.is_in_place
-        if self.folder is not None and is_its_own and self.head.last:
-            end_mark.write(self.folder, end_mark.Mark(self.head.last, self.head.digest.hex()))
+        if self._noted is not None and is_its_own and self.head.last:
+            with contextlib.suppress(OSError):  # it is only a safeguard
+                self._noted.change(sync=True, end=(self.head.last, self.head.digest.hex()))
+
+    def check_journal(self) -> None:
+        """Raise `DamagedError` where the folder's journal, as it stands on the disk now, is not as it should be."""
+        if self.folder is not None:
+            self.table.check_journal(self.folder)
 
     def trouble(self) -> str:
         """What may be wrong with a storage that does not answer, to be put into a sentence; empty if unknown."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log.keeping import Keeping
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.location import Location
-    from eventsourcing_kit.storage.marker import Marker
+    from eventsourcing_kit.storage.marker import Marker, Owned
 
 _MERGE_SECONDS = 2.0
 
@@ -103,12 +103,13 @@ def _journal(folder: Path, durable: bool) -> Journal | None:
 
 
 def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[Log, Writer]:
-    ready = None if location.folder is None else repair.make_ready(location.folder, fsync=terms.fsync)
+    noted = None if location.folder is None else repair.make_ready(location.folder, fsync=terms.fsync)
+    ready = None if noted is None else noted.now
     older = set() if location.folder is None else _merged(location, location.folder, journal)
-    log = _log(location, terms, ready, journal)
+    log = _log(location, terms, noted, journal)
     writer = None
     try:
-        writer = Writer(log, _keeping(log, terms, ready, journal), clock=terms.clock, seed=terms.seed)
+        writer = Writer(log, _keeping(log, terms, noted, journal), clock=terms.clock, seed=terms.seed)
         if ready is not None:
             _tidy(log, ready, older)
         if journal is not None:
@@ -142,8 +143,8 @@ def _tidy(log: Log, ready: Marker, older: set[str]) -> None:
         sweep.sweep(folder, durable=None if ready.written_through else ready.manifest, older=older)
 
 
-def _log(location: Location, terms: Terms, ready: Marker | None = None, journal: Journal | None = None) -> Log:
-    collects = ready is None or ready.manifest is None or ready.written_through
+def _log(location: Location, terms: Terms, noted: Owned | None = None, journal: Journal | None = None) -> Log:
+    collects = noted is None or noted.now.manifest is None or noted.now.written_through
     return Log(
         location,
         read_only=terms.read_only,
@@ -151,18 +152,21 @@ def _log(location: Location, terms: Terms, ready: Marker | None = None, journal:
         patience=terms.patience,
         collects=collects,
         journal=journal,
+        noted=noted,
     )
 
 
-def _keeping(log: Log, terms: Terms, ready: Marker | None, journal: Journal | None) -> Keeping:
-    sync = None if ready is None or log.folder is None else _sync(log, log.folder, terms, ready)
-    if journal is not None:
-        return Journalled(log.table, journal, sync=sync)
+def _keeping(log: Log, terms: Terms, noted: Owned | None, journal: Journal | None) -> Keeping:
+    if journal is not None and noted is not None:
+        noted.expect(journal=journal.key, journal_bytes=journal.bytes)  # now that it is known to be this store's
+    sync = None if noted is None or log.folder is None else _sync(log, log.folder, terms, noted)
+    if journal is not None and noted is not None:
+        return Journalled(log.table, journal, noted, sync=sync)
     return Flushed(log.table, flush=not log.location.is_memory, sync=sync)  # flushing memory makes nothing safer
 
 
-def _sync(log: Log, folder: Path, terms: Terms, ready: Marker) -> local_folder.Sync | None:
+def _sync(log: Log, folder: Path, terms: Terms, noted: Owned) -> local_folder.Sync | None:
     if terms.fsync:
-        return local_folder.Sync(folder, ready, position=lambda: log.head.last)
-    repair.note_fences(folder, ready)
+        return local_folder.Sync(folder, noted, end=lambda: (log.head.last, log.head.digest.hex()))
+    repair.note_fences(folder, noted)
     return None

@@ -76,7 +76,7 @@ class Placement:
         end = (keys.log(head.first), head.digest) if head.last else None
         is_damaged = end != (None if row is None else (row[0], record.digest(row[1])))
         if mark is not None:
-            is_damaged |= mark.position > head.last or (mark.position == head.last and mark.digest != head.digest.hex())
+            is_damaged |= mark[0] > head.last or (mark[0] == head.last and mark[1] != head.digest.hex())
         if is_damaged or (head.last and not self._log.store_id):
             raise StorageError(
                 f"the store is damaged at its end: the last commit, at position {head.first if head.last else 0}, is "

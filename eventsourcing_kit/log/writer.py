@@ -258,11 +258,13 @@ class Writer:
                 request.error = error
         placed = [request.placed for request in group if request.placed is not None]
         rows = [row for request in group if request.error is None for row in request.rows]
+        self._log.unsure_from = placed[0].entry.first if placed else None
         if rows:
             self._bring_in(rows, placed)
         self._placement.advance(tip)
         if placed:
             self._log.advance((one.entry, one.record) for one in placed)
+        self._log.unsure_from = None
         self._crowd = len(group) + self._queue.qsize()
 
     def _place(self, request: _Request, tip: Tip) -> None:

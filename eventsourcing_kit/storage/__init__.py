@@ -6,7 +6,7 @@ Each module imports only from those above it.
     commit_rows      what is stored for a commit, and under which keys
     location         where a store lives: memory, a folder or a bucket
     device           what reaches the device: syncs, the flag by which files are written through, this boot's name
-    marker           the file that says how far a store is safe on the device
+    marker           the file that says where the log ended, how much is on the device, and which journal there is
     worker           a thread that does errands in turn
     underway         calls into the storage's library: a process ends between them, a forked child makes none
     lifecycle        whether a store's handle is open and may write, and every step of that

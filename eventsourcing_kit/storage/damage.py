@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventsourcing_kit.errors import DamagedError, StorageError
 from eventsourcing_kit.storage import local_folder, marker, wal
-from eventsourcing_kit.storage.marker import Marker
 from eventsourcing_kit.storage.slate import files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from eventsourcing_kit.storage.marker import Marker
 
 _NAMED = 3
 _LOOKS = 3
@@ -56,7 +57,7 @@ def check(folder: Path) -> Expected:
     What is cheap is looked at: names, sizes, and the commits beside a file that is empty and not known as the mark of
     an opening.
     """
-    safe = marker.read(folder) or Marker()
+    safe = marker.known(folder)
     if not local_folder.is_store(folder):
         return Expected([], safe.position)
     found, after = _manifests(folder, safe), 0
@@ -96,7 +97,7 @@ def explained(folder: Path, failure: Exception) -> Exception:
 
 def everything(folder: Path) -> list[Damage]:
     """All damage that reading every file finds."""
-    found = [*_manifests(folder, marker.read(folder) or Marker()), *_compactions(folder)]
+    found = [*_manifests(folder, marker.known(folder)), *_compactions(folder)]
     after = 0
     with contextlib.suppress(StorageError):
         newest = _newest(folder)

@@ -17,14 +17,15 @@ import os
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import DamagedError, StorageError, SupersededError
-from eventsourcing_kit.storage import device
-from eventsourcing_kit.storage.journal_entries import START, behind, encode, key_of, start_of
+from eventsourcing_kit.storage import device, marker
+from eventsourcing_kit.storage.journal_entries import START, behind, encode, find, key_of, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from eventsourcing_kit.storage.journal_entries import Entry, Row
+    from eventsourcing_kit.storage.marker import Marker
 
 NAME = "journal"
 OLDER_NAME = f"{NAME}#older"  # of what whoever died in a takeover had not copied yet
@@ -38,25 +39,59 @@ def path(folder: Path) -> Path:
     return folder / NAME
 
 
-def damaged(folder: Path) -> DamagedError:
-    """The error for a journal that lacks an entry."""
-    return DamagedError(
-        f"the store in {str(folder)!r} is damaged: {NAME} lacks commits that others follow. Bring the folder back from "
-        f"a copy, or save every event before the damage with ek.rescue({str(folder)!r}, into='a new folder'); that "
-        "changes nothing here",
-        str(folder),
-        [NAME],
-    )
+def damaged(folder: Path, what: str) -> DamagedError:
+    """The error for a journal with which something is wrong."""
+    cure = "Bring the folder back from a copy, or save every event before the damage with "
+    cure += f"ek.rescue({str(folder)!r}, into='a new folder'); that changes nothing here"
+    if what is FOREIGN:
+        cure = f"Move {NAME} out of the folder, and open the store again"
+    return DamagedError(f"the store in {str(folder)!r} is damaged: {NAME} {what}. {cure}", str(folder), [NAME])
+
+
+_LACKS = "lacks commits that others follow"
+FOREIGN = "is not this store's: it holds another store's commits, or older ones, and this store left none"
+
+
+def wrong(content: bytes, noted: Marker) -> str | None:
+    """What is wrong with a journal, by what the folder's marker says of it; None where nothing is."""
+    if not noted.knows_journal:
+        return None
+    key = key_of(content)
+    is_own = key is not None and key.hex() == noted.journal
+    if not noted.journal_bytes:
+        return FOREIGN if key is not None and not is_own and any(find(content, key)) else None
+    if not content.strip(b"\0"):
+        return "is missing, or empty, and it held commits"
+    if key is not None and not is_own:
+        return "is not the one that this store left: it is another store's, or an older one"
+    if len(content) < noted.journal_bytes:
+        return f"is cut short: it has {len(content)} of {noted.journal_bytes} bytes"
+    return None
+
+
+def outstanding(content: bytes, done: int, noted: Marker) -> list[Entry] | str:
+    """A journal's entries behind number `done`, up to which SlateDB has them; or what is wrong with the journal."""
+    trouble, entries = wrong(content, noted), behind(content, done)
+    if trouble is not None:
+        return trouble
+    if entries is None:
+        return _LACKS
+    last = entries[-1].number if entries else done
+    if noted.knows_journal and noted.journal_bytes and noted.count > last:
+        return f"has lost its end: entry {noted.count} was acknowledged, and it ends with {last}"
+    return entries
 
 
 class Journal:
     """A folder's journal, as its owner has it. `durable`: an append returns when it is on the device."""
 
-    def __init__(self, folder: Path, file: int, content: bytes, *, durable: bool) -> None:
+    def __init__(self, folder: Path, file: int, content: bytes, noted: Marker, *, durable: bool) -> None:
         self.folder, self._file, self._durable = folder, file, durable
         self._path = str(path(folder))  # looked up twice an append, and a Path takes longer
         self._content: bytes | None = content
+        self._noted = noted  # by the owner before
         self._key = key_of(content) or b""
+        self.key, self.bytes = self._key.hex(), os.fstat(file).st_size
         self._at = START.size
         self._allocated = self._is_held = self._is_left = False
         self.number = 0
@@ -64,9 +99,9 @@ class Journal:
     def pending(self, done: int) -> list[Entry]:
         """What is not yet in SlateDB, which has the entries up to number `done`; raises where something is missing."""
         content, self._content = self._content or b"", None
-        entries = behind(content, done)
-        if entries is None:
-            raise damaged(self.folder)
+        entries = outstanding(content, done, self._noted)
+        if isinstance(entries, str):
+            raise damaged(self.folder, entries)
         self.number = entries[-1].number if entries else done
         self._at = entries[-1].end if entries else START.size
         return entries
@@ -182,7 +217,8 @@ def take_over(folder: Path, *, durable: bool) -> Journal:
 
 def refuse(folder: Path) -> None:
     """Where files have no locks there is no owner; raise where another system has left a journal."""
-    if path(folder).exists():
+    noted = marker.known(folder)
+    if path(folder).exists() or (noted.knows_journal and noted.journal_bytes):
         raise StorageError(
             f"{NAME} in {str(folder)!r} holds what a process on another system stored and could not bring to its "
             "place, and here it cannot be taken over: open and close the store there once, or save its events with "
@@ -229,7 +265,10 @@ def _finish(folder: Path) -> None:
 
 
 def _replaced(folder: Path, old: int, durable: bool) -> Journal:
-    found = _read(old)
+    found, noted = _read(old), marker.known(folder)
+    trouble = wrong(found, noted)
+    if trouble is not None:
+        raise damaged(folder, trouble)
     content = found or start_of(os.urandom(8))
     syncs = durable or bool(found)  # what is there may have been acknowledged as durable
     new, older = folder / f"{NAME}#{os.getpid()}", folder / OLDER_NAME
@@ -238,6 +277,8 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
         device.lock(file)
         device.set_sync_flag(new, on=False)  # which it has from its folder: each write would be a trip of its own
         device.write_at(file, content, 0)
+        if not found:
+            os.ftruncate(file, max(len(content), FULL_BYTES))  # so that one that is cut off is too short
         if syncs:
             device.sync(file)
         if found:
@@ -252,7 +293,7 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
         older.unlink(missing_ok=True)
         if syncs:
             device.fsync(folder)  # else it could be there again after a power cut
-        return Journal(folder, file, content, durable=durable)
+        return Journal(folder, file, content, noted, durable=durable)
     except BaseException:
         _let_go(file)
         new.unlink(missing_ok=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.storage.journal import FULL_BYTES, OLDER_NAME, path
-from eventsourcing_kit.storage.journal_entries import HEAD, START, behind, find, follow, key_of
+from eventsourcing_kit.storage import marker
+from eventsourcing_kit.storage.journal import FULL_BYTES, OLDER_NAME, outstanding, path
+from eventsourcing_kit.storage.journal_entries import HEAD, START, find, follow, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,19 +23,21 @@ class Follower:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._noted = marker.known(folder)  # before the file, which may grow meanwhile
         self._content = _content(path(folder))
         self._key = key_of(self._content)
         self.first = self._content[START.size : START.size + HEAD.size]  # another's when the file has begun again
         self._number, self._at = 0, START.size
 
-    def pending(self, done: int) -> list[Entry] | None:
+    def pending(self, done: int) -> list[Entry] | str:
         """What SlateDB, which has the entries up to number `done`, does not have.
 
-        None where an entry is missing: the file began again while it was read, or, if that is so again, it is damaged.
+        What is wrong, as text, where something is missing: a writer moved on while it was read, or, if that is so
+        again, the file is damaged.
         """
         content, self._content = self._content, b""
-        entries = behind(content, done)
-        if entries is not None:
+        entries = outstanding(content, done, self._noted)
+        if not isinstance(entries, str):
             self._number = entries[-1].number if entries else done
             self._at = entries[-1].end if entries else START.size
         return entries
@@ -71,9 +74,12 @@ class Follower:
 def rows(folder: Path) -> list[Row]:
     """The rows of every entry that can be read, for a rescue."""
     found: list[Entry] = []
+    noted = marker.known(folder)
     for file in (folder / OLDER_NAME, path(folder)):
         content = _content(file)
         key = key_of(content)
+        if noted.knows_journal and key is not None and key.hex() != noted.journal:
+            continue  # another store's
         found += [] if key is None else sorted(find(content, key), key=lambda entry: entry.number)
     return [row for entry in found for row in entry.rows]
 

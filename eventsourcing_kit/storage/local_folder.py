@@ -2,8 +2,7 @@
 
     log/          SlateDB's own: wal/, manifest/, compacted/, compactions/, gc/
     journal       commits that are not in there yet (`journal`); none where the store was closed
-    durable.json  how far all this is safe on the device (`marker`)
-    end           where the log ended when it was last closed (`end_mark`)
+    end           where the log ended, how much is safe on the device, which journal there is (`marker`)
     set-aside/    what a power cut left half-written (`repair`)
 
 "Relied on" means: before rows leave the journal (`keeping`). SlateDB never fsyncs local files. Syncing only its write-
@@ -22,11 +21,10 @@ import shutil
 import tempfile
 import time
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventsourcing_kit.errors import StorageError, SupersededError
-from eventsourcing_kit.storage import device, marker, wal
+from eventsourcing_kit.storage import device, wal
 from eventsourcing_kit.storage.slate import files
 from eventsourcing_kit.storage.sweep import sweep
 from eventsourcing_kit.storage.worker import Worker
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from eventsourcing_kit.storage.marker import Marker
+    from eventsourcing_kit.storage.marker import Owned
 
 _ROOM_BYTES = 1 << 20
 _PROBE_BYTES = 1 << 16
@@ -184,11 +182,12 @@ def sync_all(folder: Path) -> None:
 class Sync:
     """Brings what a commit needs onto the device. Made after the store is opened; called after each flush.
 
-    `safe` is the marker as it was written before the opening; `position` tells how far the log reaches.
+    `noted` is the marker as it was written before the opening; `end` is where the log ends.
     """
 
-    def __init__(self, folder: Path, safe: Marker, *, position: Callable[[], int]) -> None:
-        self._folder, self._wal, self._marker, self._position = folder, wal.folder(folder), safe, position
+    def __init__(self, folder: Path, noted: Owned, *, end: Callable[[], tuple[int, str]]) -> None:
+        self._folder, self._wal, self._noted, self._end = folder, wal.folder(folder), noted, end
+        safe = noted.now
         if safe.written_through:
             device.set_sync_flag(self._wal, on=False)  # these files are synced here, which is cheaper than the flag
         self._files = Files(folder)
@@ -212,11 +211,11 @@ class Sync:
                 self._next += 1
         finally:
             names.outcome()
-        if not self._marker.written_through:
+        if not self._noted.now.written_through:
             newest = self._files.sync()
             if (
                 newest is not None
-                and newest != self._marker.manifest
+                and newest != self._noted.now.manifest
                 and device.when_there_is_room(lambda: self._mark(newest))
             ):
                 self._sweep()
@@ -229,25 +228,21 @@ class Sync:
         self._beside.end()
 
     def _mark(self, newest: int | None, fences: tuple[int, ...] | None = None) -> bool:
-        """Note how far all is safe, unless another writer has taken the store over: then its marker counts."""
-        found = marker.read(self._folder)
-        if found is not None and found.writer != self._marker.writer:
-            return False
-        made = replace(
-            self._marker,
-            manifest=self._marker.manifest if newest is None else newest,
+        """Note how far all is safe, unless another writer has taken the store over."""
+        safe, end = self._noted.now, self._end()
+        return self._noted.change(
+            sync=True,
+            manifest=safe.manifest if newest is None else newest,
             wal=self._next - 1,
             syncs=True,
-            position=self._position(),
-            fences=self._marker.fences if fences is None else fences,
+            position=end[0],
+            **({"end": end} if end[0] else {}),
+            fences=safe.fences if fences is None else fences,
         )
-        marker.write(self._folder, made, sync=True)
-        self._marker = made
-        return True
 
     def _sweep(self) -> None:
         """SlateDB's own collector would go by a manifest that a power cut can still take away."""
         if time.monotonic() - self._swept > _SWEEP_SECONDS:
             self._swept = time.monotonic()
             with contextlib.suppress(StorageError, OSError):
-                sweep(self._folder, durable=self._marker.manifest)
+                sweep(self._folder, durable=self._noted.now.manifest)

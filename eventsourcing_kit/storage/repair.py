@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.errors import StorageError
+from eventsourcing_kit.errors import RecordError, StorageError
 from eventsourcing_kit.storage import device, local_folder, marker, wal
-from eventsourcing_kit.storage.marker import Marker
+from eventsourcing_kit.storage.marker import Marker, Owned
 from eventsourcing_kit.storage.slate import files
 
 if TYPE_CHECKING:
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 _ASIDE = "set-aside"
 
 
-def make_ready(folder: Path, *, fsync: bool) -> Marker:
-    """Mend what a power cut left, and note how files are synced from here on; the marker to go on from."""
+def make_ready(folder: Path, *, fsync: bool) -> Owned:
+    """Mend what a power cut left, and note how files are synced from here on."""
     try:
-        safe = marker.read(folder) or Marker()
+        damage = None
+        try:
+            safe = marker.read(folder)
+        except RecordError as error:
+            safe, damage = marker.known(folder), error
         if not safe.is_of_this_boot:
             _mend(folder, safe)
         written_through = fsync and local_folder.write_through(folder)
@@ -37,18 +41,19 @@ def make_ready(folder: Path, *, fsync: bool) -> Marker:
             written_through=written_through,
             wal=_safe_wal(folder, safe),
             syncs=fsync and safe.syncs,  # until all that other sessions left is synced too
+            journal=safe.journal if safe.knows_journal else None,
+            count=safe.count if safe.knows_journal else 0,
         )
-        marker.write(folder, begun, sync=True)
+        return Owned(folder, begun, damage)
     except OSError as error:
         raise StorageError(
             f"{str(folder)!r} cannot be made ready: {error.strerror}; make room, or choose a folder you can write to"
         ) from error
-    return begun
 
 
-def note_fences(folder: Path, begun: Marker) -> None:
+def note_fences(folder: Path, noted: Owned) -> None:
     """After an opening that does not sync: its empty files are known from now on."""
-    marker.write(folder, replace(begun, fences=wal.fences(wal.sizes(folder))), sync=False)
+    noted.change(sync=False, fences=wal.fences(wal.sizes(folder)))
 
 
 def _safe_manifest(folder: Path, safe: Marker, written_through: bool) -> int | None:

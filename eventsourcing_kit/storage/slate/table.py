@@ -17,6 +17,7 @@ from eventsourcing_kit.storage.underway import underway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from eventsourcing_kit.storage.journal_entries import Entry
     from eventsourcing_kit.storage.location import Location
@@ -99,16 +100,18 @@ class Table:
         """Open the newest view: what is in SlateDB, and what the journal holds besides."""
         opening, folder = Opening(self.location, read_only=True), self.location.folder
         before: tuple[int, bytes] | None = None
+        missing = ""
         for _ in range(_LOOKS):
             following = None if folder is None else Follower(folder)
             db = open_db(opening, self.patience, self._why)
             try:
                 done = 0 if following is None else self._journalled(db)
                 entries = [] if following is None else following.pending(done)
+                missing = entries if isinstance(entries, str) else ""
             except BaseException:
                 shut(db, self.location, read_only=True, seconds=self.patience)
                 raise
-            if entries is not None:
+            if not isinstance(entries, str):
                 # The tables first: who reads meanwhile then finds a row in both, and never in neither.
                 self._db, self.recent, self._journal = db, _rows_of(entries), following
                 return
@@ -118,11 +121,23 @@ class Table:
                 break  # no writer has moved on in between
             before = looked
         assert folder is not None
-        raise journal.damaged(folder)
+        raise journal.damaged(folder, missing)
 
     def _journalled(self, db: Any) -> int:
         raw = self._guarded(lambda: drive(lambda: db.get(keys.JOURNALLED), self.patience))
         return 0 if raw is None else keys.number(raw)
+
+    def check_journal(self, folder: Path) -> None:
+        """Raise `DamagedError` where the journal on the disk lacks what SlateDB does not have."""
+        if self.read_only:  # what it sees of SlateDB is older
+            return Table(self.location, read_only=True, patience=self.patience, why=self._why).close()
+        missing = ""
+        for _ in range(_LOOKS):
+            entries = Follower(folder).pending(self._journalled(self._db))
+            if not isinstance(entries, str):
+                return None
+            missing = entries  # or this writer has moved on in between
+        raise journal.damaged(folder, missing)
 
     def follow(self) -> bool | None:
         """Take in what the journal has got meanwhile: whether there was any; None where a new view is needed."""
