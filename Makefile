@@ -1,7 +1,7 @@
 # make lab        set everything up and open JupyterLab on the notebooks
 # make test       set everything up and run every check
 # make notebooks  run all notebooks again and save them; says so when two runs differ
-# make bench      print the benchmarks' figures, then ratios to other event stores (installs them)
+# make bench      print the benchmarks' figures, how each call's cost grows, and ratios to other stores (installs them)
 # make clean      remove what the commands above made
 #
 # Nothing but Python 3.11 or later, pip and make is assumed. PYTHON=… names another Python.
@@ -63,6 +63,7 @@ bench: setup
 	else pip="$(or $(PYTHON),python3) -m pip --python $(RUN)"; fi; \
 	$$pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(RUN) -m tests.benchmarks
+	$(RUN) -m tests.benchmarks.growth
 	$(RUN) -m tests.benchmarks.compare
 
 clean:

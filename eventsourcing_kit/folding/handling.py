@@ -15,7 +15,7 @@ from eventsourcing_kit.events.command_context import within
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
-from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots, version_at
+from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots
 from eventsourcing_kit.reading.append import Receipt
 from eventsourcing_kit.reading.read import Selection
 from eventsourcing_kit.records.batch import Batch, Submission
@@ -182,7 +182,7 @@ class Handling:
     def _load(self, decider: Decider, stream: str, seen: Seen) -> Seen:
         """The stream's state as of the log's head; of what was seen, only the events since then are read."""
         upto = self._log.head.last
-        version = version_at(self._log, stream, upto)
+        version = self._log.version(stream, upto)
         if seen is NOTHING:
             base = self._snapshots.fold(decider.projection, Selection(0, upto, stream=stream))
             states, types = base.states, base.types

@@ -199,11 +199,11 @@ class History:
         """
         start, end = self._position(before), self._position(after)
         old, new = self._states_at(start), self._states_at(end)
-        rows = [
-            (key, name, was, now, self._setter(key, name, end))
-            for key in (self._rows.keys or old)
-            for name, was, now in _changes(old.get(key, _MISSING), new.get(key, _MISSING))
-        ]
+        rows = []
+        for key in self._rows.keys or old:
+            changes = list(_changes(old.get(key, _MISSING), new.get(key, _MISSING)))
+            setters = self._setters(key, [name for name, _, _ in changes], end)
+            rows += [(key, *change, setter) for change, setter in zip(changes, setters, strict=True)]
         return self._answers(rows, ("key", "field", "before", "after"))
 
     def blame(self, key: Any = None, *, as_of: Moment | None = None) -> pd.DataFrame:
@@ -215,7 +215,8 @@ class History:
             raise InputError(
                 f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {_few(states)}{meant}"
             )
-        rows = [(name, value, self._setter(key, name, end)) for name, value in fields_of(states[key]).items()]
+        fields = fields_of(states[key])
+        rows = [*zip(fields, fields.values(), self._setters(key, list(fields), end), strict=True)]
         return self._answers(rows, ("field", "value"))
 
     def first(self, predicate: Callable[[Any], bool]) -> RecordedEvent | None:
@@ -252,19 +253,28 @@ class History:
         rows: Ints = order[ends[code - 1] if code else 0 : ends[code]]
         return rows[: int(np.searchsorted(self._rows.positions[rows], upto, side="right"))]
 
-    def _setter(self, key: Any, name: str, upto: int) -> int | None:
-        """The row of the last event that gave a field of a key its value."""
-        rows = self._rows_of(key, upto).tolist()
+    def _setters(self, key: Any, names: list[str], upto: int) -> list[int | None]:
+        """For each field of a key, the row of the last event that gave it its value."""
+        rows = self._rows_of(key, upto).tolist() if names else []
         if not rows or self._rows.gone[rows[-1]]:
-            return rows[-1] if rows else None
+            return [rows[-1] if rows else None] * len(names)
+        found: dict[str, int] = {}
+        sought, state = dict.fromkeys(names), self._rows.state(rows[-1])
         for row, earlier in zip(reversed(rows), [*reversed(rows[:-1]), None], strict=True):
-            if earlier is None or not _same(self._field(row, name), self._field(earlier, name)):
-                return int(row)
-        return None
-
-    def _field(self, row: int, name: str) -> Any:
-        state = self._rows.state(row)
-        return _MISSING if state is GONE else fields_of(state).get(name, _MISSING)
+            before = GONE if earlier is None else self._rows.state(earlier)
+            if before is not state:
+                now, was = fields_of(state), {} if before is GONE else fields_of(before)
+                set_here = [
+                    name for name in sought if before is GONE
+                    or not _same(now.get(name, _MISSING), was.get(name, _MISSING))
+                ]  # fmt: skip
+                found |= dict.fromkeys(set_here, row)
+                for name in set_here:
+                    del sought[name]
+            if not sought:
+                break
+            state = before
+        return [found[name] for name in names]
 
     def _answers(self, rows: list[tuple[Any, ...]], names: tuple[str, ...]) -> pd.DataFrame:
         import pandas as pd

@@ -97,6 +97,7 @@ class Projection:
 
     `snapshots` says when states are saved, so that replays need not begin at the first event: every so many events (an
     int), or after the events for which a function of (state, event) is true. Answers are the same with and without.
+    Where fields or functions are the keys, all keys are saved together, and only as often as so many events have come.
 
     In place of `initial` and handlers, `fields` may say of what a state is made: a dict from names to the folds of
     `ek.fold`. A state is a dict with these names then, and an event of one of the types in `ends` ends its key. Such a

@@ -245,9 +245,10 @@ def fold_facts(
     only: Any = EVERY,
     steps: Steps | None = None,
     states: dict[Any, Any],
+    handlers: dict[str, list[Handler]] | None = None,
 ) -> dict[Any, Any]:
-    """As `fold`, of facts that have been read."""
-    handlers, begun = projection.handlers, projection.begun
+    """As `fold`, of facts that have been read; who calls it often finds the projection's `handlers` once."""
+    handlers, begun = handlers or projection.handlers, projection.begun
     for fact in read:
         taken: list[Any] = []
         for handler in handlers[fact.type]:

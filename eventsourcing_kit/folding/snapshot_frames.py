@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from pydantic_core import from_json
 
-from eventsourcing_kit.folding.snapshots import KIND, WHOLE, name_of
+from eventsourcing_kit.folding.snapshots import KIND, WHOLE, name_of, reading_of
 from eventsourcing_kit.reading import frames
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ def snapshots(log: Log, kept: Snapshots, projections: list[Projection]) -> pd.Da
     for one in projections:
         kept.code(one)
     rows: list[tuple[Any, ...]] = []
+    reading = cache(reading_of)
     for note, position, value in log.notes(KIND):
         text, scope = name_of(note)
         body = from_json(value)
         name = body["name"]
-        current = kept.is_current(name, text, body)
+        current = kept.is_current(name, text, body, reading)
         rows.append((name, None if scope == WHOLE else scope, position, len(value), current, None))
     rows.sort(key=lambda row: (row[0], row[1] is not None, row[1] or "", row[2]))
     rows += [(name, None, None, None, False, f"not kept: {why}") for name, why in sorted(kept.refused.items())]
@@ -51,7 +53,7 @@ def folded(log: Log, kept: Snapshots, projection: Projection, selection: Selecti
     events = [commit.positions[rows] for commit, rows in selection.chunks(log)]
     handled = np.concatenate(events) if events else np.empty(0, dtype=np.int64)
     moments = np.unique(np.linspace(0, selection.upto, min(_MOMENTS, selection.upto) + 1).astype(np.int64))
-    starts = np.array([kept.start(projection, selection, int(one)) for one in moments], dtype=np.int64)
+    starts = np.array(kept.starts(projection, selection, moments.tolist()), dtype=np.int64)
     without = np.searchsorted(handled, moments, side="right")
     return pd.DataFrame(
         {

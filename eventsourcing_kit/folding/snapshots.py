@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, ProjectionError
@@ -28,13 +29,14 @@ from eventsourcing_kit.records.unknown import Policies
 from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from eventsourcing_kit.folding.projection import Projection
     from eventsourcing_kit.folding.replay import Fact
     from eventsourcing_kit.log.log import Log
 
     Note = Callable[[list[tuple[bytes, bytes | None]]], None]
+    Reading = Callable[[str], str | None]
 
 KIND = "snapshot"
 WHOLE = ""  # the scope of all keys; any other scope is a stream's name
@@ -118,16 +120,6 @@ class Basis:
         return self._readings[name]
 
 
-def version_at(log: Log, stream: str, upto: int) -> int:
-    """A stream's version as of a position, which may lie within a commit."""
-    for commit in log.stream_commits(stream, upto, backwards=True):
-        own = commit.stream_codes == commit.streams.index(stream)
-        rows = np.flatnonzero(own & (commit.positions <= upto))
-        if len(rows):
-            return int(commit.versions[rows[-1]])
-    return 0
-
-
 class Snapshots:
     """A store's snapshots: found, used, and (with a `note` that stores rows) taken."""
 
@@ -158,11 +150,19 @@ class Snapshots:
             self.leave(projection, scope, end)
         return end
 
-    def start(self, projection: Projection, selection: Selection, upto: int) -> int:
-        """The position of the snapshot from which such a fold would go on; 0 is the beginning."""
+    def starts(self, projection: Projection, selection: Selection, moments: Sequence[int]) -> list[int]:
+        """For each position, that of the snapshot from which such a fold would go on; 0 is the beginning."""
         scope = self._scope(projection, selection)
         code = Code(None, {}) if scope is None else self.code(projection)
-        return 0 if scope is None or code.text is None else self.nearest(code, scope, upto).position
+        if scope is None or code.text is None:
+            return [0] * len(moments)
+        notes = [(at, self._base(code, at, value)) for _, at, value in self._log.notes(KIND, _name(code, scope))]
+        positions, found = [at for at, _ in notes], []
+        for one in moments:
+            last = bisect_right(positions, one)
+            near = reversed(notes[max(last - _LOOKS_BACK, 0) : last])
+            found.append(next((at for at, base in near if base is not None), 0))
+        return found
 
     def _scope(self, projection: Projection, selection: Selection) -> str | None:
         """What a snapshot for this fold is of; None where there is none."""
@@ -203,10 +203,10 @@ class Snapshots:
             return None
         return Base(position, body["version"], states, frozenset(body["types"]))
 
-    def is_readable(self, body: dict[str, Any]) -> bool:
+    def is_readable(self, body: dict[str, Any], reading: Reading = reading_of) -> bool:
         """Whether a snapshot is of this store, and its events would be read today as they were then."""
         types: dict[str, str | None] = body["types"]
-        same = all(text is not None and reading_of(name) == text for name, text in types.items())
+        same = all(text is not None and reading(name) == text for name, text in types.items())
         return same and body["store"] == str(self._log.store_id) and self._would_not_fail(body.get("policies", {}))
 
     def _would_not_fail(self, policies: dict[str, Any]) -> bool:
@@ -221,7 +221,7 @@ class Snapshots:
         if self._note is None:
             return
         if scope != WHOLE:
-            end = replace(end, version=version_at(self._log, scope, end.position))
+            end = replace(end, version=self._log.version(scope, end.position))
         with contextlib.suppress(EventSourcingError):
             self._store([row for row in [self._row(projection, self.code(projection), scope, end)] if row is not None])
 
@@ -252,9 +252,9 @@ class Snapshots:
         if self._note is None or code.text is None or self._scope(projection, selection) is None:
             return 0
         rows: list[tuple[bytes, bytes]] = []
-        taken = 0
+        taken, reading = 0, cache(reading_of)
         for scope, base in self._due(projection, selection):
-            row = self._row(projection, code, scope, base)
+            row = self._row(projection, code, scope, base, reading)
             rows += [] if row is None else [row]
             if len(rows) >= _NOTES_A_WRITE:
                 self._store(rows)
@@ -266,30 +266,38 @@ class Snapshots:
         """What is to be saved: of each stream, where streams are the keys, else of all keys; at last, of all keys."""
         policy, states = projection.snapshots, dict[Any, Any]()
         counts: dict[str, int] = {}
+        room = (
+            0  # of all keys' states, as many are saved as events were folded: every 100 events it would be the square
+        )
         types: dict[str, set[str]] = {}
         seen: set[str] = set()
+        by_stream, handlers = projection.is_by_stream, projection.handlers
         for fact, version in versioned_facts(projection, self._log, selection):
-            scope = fact.stream if projection.is_by_stream else WHOLE
-            states = fold_facts(projection, [fact], states=states)
+            scope = fact.stream if by_stream else WHOLE
+            states = fold_facts(projection, [fact], states=states, handlers=handlers)
             counts[scope] = counts.get(scope, 0) + 1
             types.setdefault(scope, set()).add(fact.type)
             seen.add(fact.type)
             if callable(policy):
-                state = states.get(_key_of(projection, fact.stream), projection.begun())
-                one_state = projection.is_by_stream or projection.is_single
+                state = states.get(fact.stream if by_stream else None, projection.begun())
+                one_state = by_stream or projection.is_single
                 judged = projection.shown(state) if one_state else projection.all_shown(states)
                 due = _is_due(projection, policy, judged, fact)
             else:
                 due = policy is not None and counts[scope] % policy == 0
-            if due:
+            room += scope == WHOLE
+            if due and (scope != WHOLE or len(states) <= room):
+                room -= len(states)
                 held = {k: states[k] for k in ([scope] if scope != WHOLE else list(states)) if k in states}
                 yield scope, Base(fact.position, version if scope != WHOLE else 0, held, frozenset(types[scope]))
         if selection.upto:
             yield WHOLE, Base(selection.upto, 0, dict(states), frozenset(seen))
 
-    def _row(self, projection: Projection, code: Code, scope: str, base: Base) -> tuple[bytes, bytes] | None:
+    def _row(
+        self, projection: Projection, code: Code, scope: str, base: Base, reading: Reading = reading_of
+    ) -> tuple[bytes, bytes] | None:
         """A snapshot as a note's row; None where its states would not read back the same."""
-        types = {name: reading_of(name) for name in sorted(base.types)}
+        types = {name: reading(name) for name in sorted(base.types)}
         if code.text is None or None in types.values():
             self.refused[projection.name] = "its code, or an event's class, reaches something that has no fingerprint"
             return None
@@ -316,20 +324,20 @@ class Snapshots:
 
     # -- removed -----------------------------------------------------------------------------------------------------
 
-    def is_current(self, name: str, text: str, body: dict[str, Any]) -> bool | None:
+    def is_current(self, name: str, text: str, body: dict[str, Any], reading: Reading = reading_of) -> bool | None:
         """Whether replays would use a snapshot; None for a projection that was not met yet."""
-        return (self.met[name] == text and self.is_readable(body)) if name in self.met else None
+        return (self.met[name] == text and self.is_readable(body, reading)) if name in self.met else None
 
     def drop(self, names: Iterable[str], abandoned: Iterable[str]) -> int:
         """Remove snapshots of some names that replays would not use, and all of abandoned names; return how many."""
         outdated, gone = set(names), set(abandoned)
-        kept, rows = set[str](), list[tuple[bytes, bytes | None]]()
+        kept, rows, reading = set[str](), list[tuple[bytes, bytes | None]](), cache(reading_of)
         for note, position, value in self._log.notes(KIND):
             text, _ = name_of(note)
             body = from_json(value)
             name = body["name"]
             kept.add(name)
-            if name in gone or (name in outdated and self.is_current(name, text, body) is False):
+            if name in gone or (name in outdated and self.is_current(name, text, body, reading) is False):
                 rows.append((keys.note(KIND, note, position), None))
         unknown = sorted(gone - kept)
         if unknown:
@@ -361,10 +369,6 @@ def name_of(note: str) -> tuple[str, str]:
     """The fingerprint and the scope in a note's name."""
     text, scope = json.loads(note)
     return text, scope
-
-
-def _key_of(projection: Projection, stream: str) -> Any:
-    return stream if projection.is_by_stream else None
 
 
 def _kept_key(key: Any) -> Any:

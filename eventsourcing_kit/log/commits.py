@@ -205,15 +205,22 @@ class Commits:
 
     def stream_commits(self, stream: str, upto: int, *, after: int = 0, backwards: bool = False) -> Iterator[Commit]:
         """The commits up to position `upto` that hold versions of a stream above `after`."""
-        rows = self.table.scan(
-            *keys.stream_range(stream, after), descending=backwards, rows=_ROWS_A_FETCH_OF_STREAM, ahead=1 << 14
-        )
+        start, end = keys.stream_range(stream, after)
+        if backwards and upto < self.head.last:
+            end = keys.stream(stream, self._last_version_before(stream, upto + 1) + 1)
+            if start >= end:
+                return
+        rows = self.table.scan(start, end, descending=backwards, rows=_ROWS_A_FETCH_OF_STREAM, ahead=1 << 14)
         expected = None if backwards or after else 1
         for key, value in rows:
             commit = self._pointed(value, upto)
             if commit is not None:
-                first = commit.first_versions[commit.streams.index(stream)]
-                last = keys.stream_of(key)[1]
+                if stream not in commit.rows_of_streams:
+                    raise StorageError(
+                        f"the index of {stream!r} names a commit that holds none of its events: the store is damaged; "
+                        "verify() says what else is"
+                    )
+                first, last = int(commit.versions[commit.rows_of_streams[stream][0]]), keys.stream_of(key)[1]
                 at = last + 1 if backwards else first
                 if expected is not None and at != expected:
                     raise StorageError(f"stream {stream!r} has a hole at version {min(at, expected)}; it is damaged")
@@ -226,23 +233,43 @@ class Commits:
         """The commit that a stream's row stands for; None behind `upto`."""
         if len(value) > 8:
             commit = decode(value)
-        else:
-            first = keys.number(value)
-            record = self.table.get(keys.log(first)) if first <= upto else None
-            if record is None:
-                return None
-            commit = decode(record)
-        return commit if commit.first <= upto else None
+            return commit if commit.first <= upto else None
+        first, table, (kept_of, kept) = keys.number(value), self.table, self._last_commit or (None, None)
+        if first > upto:
+            return None
+        if kept is not None and kept_of is table and kept.first == first and kept.is_flat:
+            return kept
+        record = table.get(keys.log(first))
+        if record is None:
+            return None
+        commit = decode(record)
+        self._last_commit = table, commit
+        return commit
 
-    def version(self, stream: str) -> int:
-        """A stream's version as of the head."""
-        for commit in self.stream_commits(stream, self.head.last, backwards=True):
-            if stream in commit.last_versions:
-                return commit.last_versions[stream]
-            raise StorageError(
-                f"the index of {stream!r} names a commit that holds none of its events: the store is damaged; verify() "
-                "says what else is"
-            )
+    def _last_version_before(self, stream: str, position: int) -> int:
+        """The last version in those of a stream's commits that begin before a position, found by halving."""
+        start, end = keys.stream_range(stream)
+        row = self.table.one(start, end, descending=True)
+        if row is None or _first_in(row[1]) < position:
+            return 0 if row is None else keys.stream_of(row[0])[1]
+        before, behind = 0, keys.stream_of(row[0])[1]
+        while behind - before > 1:
+            middle = (before + behind) // 2
+            row = self.table.one(keys.stream(stream, middle), end)
+            if row is not None and _first_in(row[1]) < position:
+                before = keys.stream_of(row[0])[1]
+            else:
+                behind = middle
+        return before
+
+    def version(self, stream: str, upto: int | None = None) -> int:
+        """A stream's version as of a position, which may lie within a commit; as of the head where none is given."""
+        upto = self.head.last if upto is None else upto
+        for commit in self.stream_commits(stream, upto, backwards=True):
+            rows = commit.rows_of_streams[stream]
+            count = int(np.searchsorted(rows, upto - commit.first, side="right"))
+            if count:
+                return int(commit.versions[rows[count - 1]])
         return 0
 
     def last_version(self, stream: str) -> int:
@@ -270,3 +297,8 @@ class Commits:
         """The note of a kind and name with the greatest number up to `upto`."""
         row = self.table.one(keys.note(kind, name), keys.note(kind, name, upto + 1), descending=True)
         return None if row is None else (keys.note_of(row[0])[2], row[1])
+
+
+def _first_in(value: bytes) -> int:
+    """The first position of the commit that a stream's row stands for."""
+    return decode(value).first if len(value) > 8 else keys.number(value)

@@ -10,6 +10,7 @@ import hashlib
 import os
 import uuid
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, RecordError, StorageError
@@ -108,8 +109,9 @@ class Placement:
         encoded = record.encode(place, rows)
         entry = _entry(place, len(rows), record.digest(encoded))
         written = commit_rows.rows(entry, encoded, now, rows.ids)
-        stored = _stored(submission.batches, before, entry.first, encoded)
-        whole = Stored(range(entry.first, entry.last + 1), 0, encoded)  # a load's, of many streams
+        commit = cache(partial(record.decode, encoded))
+        stored = _stored(submission.batches, before, entry.first, commit)
+        whole = Stored(range(entry.first, entry.last + 1), 0, commit)  # a load's, of many streams
         placed = Placed(place, written, entry, encoded, stored or [whole])
         versions = tip.versions | now
         self._has_supplied |= submission.has_ids
@@ -183,12 +185,14 @@ def _checked(batches: Sequence[Batch], before: dict[str, int]) -> dict[str, int]
     return now
 
 
-def _stored(batches: Sequence[Batch], before: dict[str, int], first: int, encoded: bytes) -> list[Stored]:
+def _stored(
+    batches: Sequence[Batch], before: dict[str, int], first: int, commit: Callable[[], record.Commit]
+) -> list[Stored]:
     versions, stored = dict(before), []
     for batch in batches:
         count = len(batch.drafts)
         versions[batch.stream] += count
-        stored.append(Stored(range(first, first + count), versions[batch.stream], encoded))
+        stored.append(Stored(range(first, first + count), versions[batch.stream], commit))
         first += count
     return stored
 

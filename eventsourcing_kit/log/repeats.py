@@ -59,7 +59,7 @@ def _check_new(log: Log, rows: Rows, upto: int) -> None:
 
 
 class _Recorded:
-    """The events at positions, for comparison; where those of a commit stand in it is found out once for all."""
+    """The events at positions, for comparison; their commit is kept from one to the next."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -69,10 +69,9 @@ class _Recorded:
         commit = self._commit
         if commit is None or not commit.first <= position <= commit.last:
             commit = self._commit = self._log.commit_of(position)
-            self._rows = [{row: at for at, row in enumerate(rows.tolist())} for rows in commit.rows_of_shapes]
         row = position - commit.first
         code = int(commit.shape_codes[row])
-        shape, at = commit.shapes[code], self._rows[code][row]
+        shape, at = commit.shapes[code], int(commit.places_in_shapes[row])
         data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
         stream = commit.streams[int(commit.stream_codes[row])]
         return (stream, shape.type) == (draft.stream, draft.type) and _canonical(data) == _canonical(draft.data)

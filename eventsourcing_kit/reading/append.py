@@ -19,7 +19,6 @@ from eventsourcing_kit.reading.read import events_at, recorded
 from eventsourcing_kit.records.batch import Batch, Expected, ExpectedVersion, Submission, check_expected
 from eventsourcing_kit.records.draft import drafts
 from eventsourcing_kit.records.moment import from_us
-from eventsourcing_kit.records.record import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,9 +71,9 @@ class Receipt:
     @cached_property
     def events(self) -> list[RecordedEvent]:
         """The events as they were recorded; also after the store was closed."""
-        if self._stored.record is None:
+        if self._stored.commit is None:
             return self._there_already
-        commit = decode(self._stored.record)
+        commit = self._stored.commit()
         return list(recorded(commit, np.array(self._stored.positions) - commit.first))
 
     def __repr__(self) -> str:

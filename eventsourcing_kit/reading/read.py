@@ -92,7 +92,8 @@ class Selection:
         if self.limit == 0 or self.after >= self.upto:
             return iter(())
         if self.stream is not None:
-            return log.stream_commits(self.stream, self.upto, after=self.after_version, backwards=self.backwards)
+            after = self.after_version or (log.version(self.stream, self.after) if self.after else 0)
+            return log.stream_commits(self.stream, self.upto, after=after, backwards=self.backwards)
         return log.commits(self.after, self.upto, backwards=self.backwards)
 
     def _rows(self, commit: Commit) -> Ints:
@@ -100,30 +101,29 @@ class Selection:
         if start == 0 and stop == commit.count and not self._is_filtered:
             rows = np.arange(commit.count, dtype=np.int64)
             return rows[::-1] if self.backwards else rows
-        keep = np.zeros(commit.count, dtype=bool)
-        keep[start:stop] = True
-        for passes, names, codes in self._filters(commit):
+        rows = np.arange(commit.count, dtype=np.int64)
+        if self.stream is not None:
+            rows = commit.rows_of_streams.get(self.stream, rows[:0])
+        rows = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+        for passes, codes in self._filters(commit):
             if not all(passes):
-                keep &= np.array(passes, dtype=bool)[getattr(commit, codes)] if names else False
+                rows = rows[np.array(passes, dtype=bool)[codes[rows]]]
         if self.after_version:
-            keep &= commit.versions > self.after_version
-        rows = np.flatnonzero(keep)
+            rows = rows[commit.versions[rows] > self.after_version]
         return rows[::-1] if self.backwards else rows
 
     @property
     def _is_filtered(self) -> bool:
         return bool(self.stream or self.category or self.types is not None or self.after_version)
 
-    def _filters(self, commit: Commit) -> Iterator[tuple[list[bool], list[str], str]]:
-        """For each filter: which of the commit's distinct names pass, the names, and the column of their codes."""
-        if self.stream is not None:
-            yield [name == self.stream for name in commit.streams], commit.streams, "stream_codes"
+    def _filters(self, commit: Commit) -> Iterator[tuple[list[bool], Ints]]:
+        """For each filter: which of the commit's distinct names pass, and each event's code among them."""
         if self.category is not None:
-            yield [category(name) == self.category for name in commit.streams], commit.streams, "stream_codes"
+            yield [category(name) == self.category for name in commit.streams], commit.stream_codes
         if self.types is not None:
             meant = wanted.meant(self.types)
             types = [renames.current(shape.type) for shape in commit.shapes]
-            yield [name in meant for name in types], types, "shape_codes"
+            yield [name in meant for name in types], commit.shape_codes
 
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
@@ -133,22 +133,23 @@ def data_of(commit: Commit, rows: Ints) -> list[Any]:
         return stored_data.from_columns(
             shape.type, shape.schema_version, shape.fields, shape.columns, commit.positions.tolist()
         )
-    data: list[Any] = [None] * commit.count
-    wanted = np.zeros(commit.count, dtype=bool)
-    wanted[rows] = True
-    for shape, at in zip(commit.shapes, commit.rows_of_shapes, strict=True):
-        picked = wanted[at]
-        if not picked.any():
+    data: list[Any] = [None] * len(rows)
+    codes = commit.shape_codes[rows]
+    order = np.lexsort((rows, codes))
+    for picked in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+        if not len(picked):
             continue
+        code, at = int(codes[picked[0]]), rows[picked]
+        shape = commit.shapes[code]
         columns = shape.columns
-        if not picked.all():
-            at, inside = at[picked], np.flatnonzero(picked).tolist()
+        if len(at) < len(commit.rows_of_shapes[code]):
+            inside = commit.places_in_shapes[at].tolist()
             columns = [[column[i] for i in inside] for column in shape.columns]
         positions = (at + commit.first).tolist()
         objects = stored_data.from_columns(shape.type, shape.schema_version, shape.fields, columns, positions)
-        for i, one in zip(at.tolist(), objects, strict=True):
+        for i, one in zip(picked.tolist(), objects, strict=True):
             data[i] = one
-    return [data[i] for i in rows.tolist()]
+    return data
 
 
 def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
@@ -158,11 +159,11 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
         return
     data = data_of(commit, rows)
     shapes, streams, first = commit.shapes, commit.streams, commit.first
-    names = [renames.current(shape.type) for shape in shapes]
     extras = commit.has_extras
     occurred, metadata = (commit.occurred_us, commit.metadata) if extras else ({}, {})
     columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
     plain = [column[rows].tolist() for column in columns]
+    names = {code: renames.current(shapes[code].type) for code in set(plain[2])}
     time_us, time = None, EPOCH
     for row, one, event_id, stream, version, code, us in zip(
         rows.tolist(), data, ids.to_uuids(commit.id_bytes[rows]), *plain, strict=True

@@ -14,8 +14,9 @@ from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, InputEr
 from eventsourcing_kit.records.rows import Rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.records.rows import Draft
 
 _FEW = 16  # events
@@ -88,17 +89,17 @@ class Submission:
 class Stored:
     """Where one batch's events stand: their positions, and the stream's version after them.
 
-    `record` is the commit's, where it was written just now.
+    `commit` reads the commit that was written just now; all batches of one commit share what it reads.
     """
 
     positions: Sequence[int]
     version: int
-    record: bytes | None
+    commit: Callable[[], Commit] | None
 
     @property
     def replayed(self) -> bool:
         """Whether the events were there already."""
-        return self.record is None
+        return self.commit is None
 
 
 def check_expected(expected: object) -> Expected:

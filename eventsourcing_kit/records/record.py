@@ -166,7 +166,7 @@ class Commit:
         """Whether some events have what most do not: a supplied id, a time of occurrence, metadata."""
         return not self._body.keys().isdisjoint(EXTRAS)
 
-    @property
+    @cached_property
     def streams(self) -> list[str]:
         """The streams it touches, in order of appearance."""
         return [stream for stream, _ in self._body["streams"]]
@@ -186,6 +186,12 @@ class Commit:
     def last_us(self) -> int:
         """recorded_at of the last event, in microseconds."""
         return self.first_us if "time" in self._body else int(self.times[-1])
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether no value holds others, so that who reads an event cannot change what the next reader gets."""
+        columns = [column for shape in self.shapes for column in shape.columns]
+        return all({list, dict}.isdisjoint(map(type, column)) for column in columns)
 
     @cached_property
     def positions(self) -> Ints:
@@ -243,6 +249,23 @@ class Commit:
         return np.split(order, np.cumsum(np.bincount(self.shape_codes, minlength=len(self.shapes)))[:-1])
 
     @cached_property
+    def rows_of_streams(self) -> dict[str, Ints]:
+        """The rows of each stream's events, rising."""
+        if len(self.streams) == 1:
+            return {self.streams[0]: np.arange(self.count, dtype=np.int64)}
+        order = np.argsort(self.stream_codes, kind="stable")
+        ends = np.cumsum(np.bincount(self.stream_codes, minlength=len(self.streams)))
+        return dict(zip(self.streams, np.split(order, ends[:-1]), strict=True))
+
+    @cached_property
+    def places_in_shapes(self) -> Ints:
+        """Each event's place among those of its shape."""
+        places = np.empty(self.count, dtype=np.int64)
+        for rows in self.rows_of_shapes:
+            places[rows] = np.arange(len(rows))
+        return places
+
+    @cached_property
     def id_bytes(self) -> npt.NDArray[np.uint8]:
         """One row of 16 bytes an event."""
         rows = ids.id_bytes(self.key, self.positions, self.times)
@@ -257,12 +280,12 @@ class Commit:
         at, texts = self._body.get("ids", ([], []))
         return {row: ids.from_hex(text) for row, text in zip(at, texts, strict=True)}
 
-    @property
+    @cached_property
     def occurred_us(self) -> dict[int, int]:
         """occurred_at by row, where it was given."""
         return dict(zip(*self._body.get("occurred", ([], [])), strict=True))
 
-    @property
+    @cached_property
     def metadata(self) -> dict[int, dict[str, Any]]:
         """Metadata by row, where there is any; rows with equal metadata share one object."""
         at, codes, objects = self._body.get("metadata", ([], [], []))
