@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
+import functools
+import operator
 import os
 import subprocess
 import sys
+import textwrap
 import threading
+import weakref
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pydantic import BaseModel
 
 from eventsourcing_kit.events import fingerprint
 
@@ -171,7 +179,7 @@ def test_what_has_no_meaning_to_write_down_has_none(opaque: Any) -> None:
     assert fingerprint.of(lambda: opaque)[0] is None
 
 
-@pytest.mark.parametrize("opaque", [threading.Lock(), sys.stdout, [].append, {(1, 2)}])
+@pytest.mark.parametrize("opaque", [threading.Lock(), sys.stdout, [threading.Lock()].append, {object()}])
 def test_where_it_is_not_strict_a_type_stands_for_what_has_no_meaning(opaque: Any) -> None:
     """What is reached beside it counts as ever."""
     found = [fingerprint.of(lambda one=opaque, n=n: n, strict=False)[0] for n in (1, 1, 2)]
@@ -195,3 +203,109 @@ def test_a_walk_notices_when_a_global_hides_one_of_pythons_own() -> None:
     assert walk.still_holds()
     names["max"] = min
     assert not walk.still_holds()
+
+
+# kinds of objects that are closed over
+
+
+@dataclasses.dataclass
+class Unset:
+    fee: int = 2
+    cache: dict[str, int] = dataclasses.field(init=False)
+
+
+class Untouchable:
+    """As a proxy whose object is not there yet: whatever is asked of it raises."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("nothing is here yet")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be printed")
+
+
+class Zone(dt.tzinfo):
+    """A zone whose repr tells an address."""
+
+
+def test_a_field_that_is_not_set_yet_counts_as_that() -> None:
+    unset, filled = Unset(), Unset()
+    filled.cache = {}
+    assert fingerprint.of(unset)[0] == fingerprint.of(Unset())[0]
+    assert len({fingerprint.of(one)[0] for one in (unset, filled, Unset(3))}) == 3
+
+
+@pytest.mark.parametrize("make", [Untouchable, Zone, lambda: weakref.ref(Point), lambda: np.arange(3)])
+def test_an_object_that_cannot_be_looked_at_has_none_and_harms_nothing(make: Any) -> None:
+    one = make()
+    assert fingerprint.of(lambda: one)[0] is None
+    assert fingerprint.of(one, strict=False)[0] is not None
+
+
+class Rates(dict[str, int]):
+    def fee(self) -> int:
+        return self["fee"]
+
+
+class OtherRates(dict[str, int]):
+    def fee(self) -> int:
+        return -self["fee"]
+
+
+class Settings(BaseModel):
+    _rate: int = 1
+
+
+def with_rate(rate: int) -> Settings:
+    made = Settings()
+    made._rate = rate
+    return made
+
+
+def test_what_stands_beside_the_content_counts() -> None:
+    values = [
+        {"fee": 1},
+        defaultdict(lambda: 1, {"fee": 1}),
+        defaultdict(lambda: 2, {"fee": 1}),
+        Rates(fee=1),
+        OtherRates(fee=1),
+        with_rate(1),
+        with_rate(2),
+        operator.itemgetter("fee"),
+        operator.itemgetter("rate"),
+        {"fee": 1}.get,
+        {"fee": 2}.get,
+        functools.partial(Rates, fee=1),
+        functools.partial(Rates, fee=2),
+        frozenset({Point.__name__, (1, 2)}),
+        frozenset({Point.__name__, (2, 1)}),
+    ]
+    found = [fingerprint.of(one)[0] for one in values]
+    assert None not in found
+    assert len(set(found)) == len(found)
+
+
+def test_a_set_has_no_order() -> None:
+    assert fingerprint.of({(1, 2), (3, 4)})[0] == fingerprint.of({(3, 4), (1, 2)})[0]
+
+
+def test_code_of_ones_own_under_a_librarys_name_counts() -> None:
+    """`functools.wraps` gives a wrapper the module of what it wraps."""
+
+    def doubled(by: int) -> Any:
+        @functools.wraps(textwrap.dedent)
+        def wrapper(text: str) -> str:
+            return text * by
+
+        return wrapper
+
+    assert fingerprint.of(doubled(2))[0] != fingerprint.of(doubled(3))[0]
+
+
+def test_where_a_function_stands_does_not_matter() -> None:
+    module: dict[str, Any] = {"__name__": "lesson"}
+    function: dict[str, Any] = {"__name__": "lesson"}
+    simple = "def counted(state, event):\n    return {'n': state['n'] + 1}\n"
+    exec(simple, module)
+    exec("def made():\n" + textwrap.indent(simple, "    ") + "    return counted\n", function)
+    assert fingerprint.of(module["counted"])[0] == fingerprint.of(function["made"]())[0]

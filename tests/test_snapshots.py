@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import enum
 import threading
 from collections.abc import Callable, Sequence
@@ -236,6 +237,20 @@ def test_taking_them_follows_the_policy_through_the_log(paid: ek.EventStore) -> 
         paid.take_snapshots(balance())
 
 
+def test_those_of_many_keys_are_as_many_states_as_there_are_events_at_most(store: ek.EventStore) -> None:
+    """Every key's state every five events would be the square of a log that gets new keys all the time."""
+    store.append("a-1", [ek.NewEvent(type="Met", data={"k": i // 2}) for i in range(200)])
+    met = ek.Projection("met", initial=int, key="k", snapshots=5)
+    met.on("Met")(lambda state, event: state + 1)
+    store.take_snapshots(met)
+    positions = store.snapshots()["position"].tolist()
+    assert positions[:2] == [5, 10]
+    assert sum(-(-position // 2) for position in positions[:-1]) <= 200
+    plain = ek.Projection("plain", initial=int, key="k")
+    plain.on("Met")(lambda state, event: state + 1)
+    assert all(store.replay(met, as_of=p) == store.replay(plain, as_of=p) for p in range(0, 201, 7))
+
+
 def test_a_reader_uses_them_and_never_writes_any(folder: Path) -> None:
     kept = balance(snapshots=5)
     with ek.EventStore(folder) as writer:
@@ -430,6 +445,18 @@ class Mood(enum.IntEnum):
     CALM = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    at: dt.datetime
+    times: tuple[dt.time, ...]
+
+
+@dataclasses.dataclass
+class Half:
+    there: int = 1
+    not_yet: int = dataclasses.field(init=False)
+
+
 @pytest.mark.parametrize(
     ("make", "kept"),
     [
@@ -444,6 +471,12 @@ class Mood(enum.IntEnum):
         (lambda n: {"n": Money(amount=n)}, False),
         (lambda n: float("nan"), True),
         (lambda n: Mood.CALM, True),
+        (lambda n: dt.datetime(2020, 1, 1, tzinfo=dt.UTC), True),
+        (lambda n: dt.datetime(2020, 1, 1, fold=1), False),
+        (lambda n: dt.time(9, tzinfo=dt.UTC), True),
+        (lambda n: Seen(dt.datetime(2020, 1, 1, tzinfo=dt.UTC), (dt.time(9, tzinfo=dt.UTC),)), True),
+        (lambda n: dt.datetime(2020, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1))), False),
+        (lambda n: Half(), False),
         (lambda n: {"n": Mood.CALM}, False),
         (lambda n: "\ud800", False),
         (lambda n: {n}, False),

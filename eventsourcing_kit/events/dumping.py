@@ -77,7 +77,7 @@ def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
 
 def _can_dump(event: BaseModel, field: str) -> bool:
     try:
-        to_json(event.model_dump(mode="json", include={field}))
+        to_json(event.model_dump(mode="json", include={field}, warnings=False))
     except ValueError:
         return False
     return True

@@ -17,6 +17,8 @@ import enum
 import fractions
 import functools
 import hashlib
+import inspect
+import operator
 import pathlib
 import re
 import sys
@@ -43,6 +45,14 @@ _NAMED = (
     types.MethodDescriptorType,
     types.GetSetDescriptorType,
 )
+_GETTERS = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
+_FLAGS = (
+    inspect.CO_VARARGS
+    | inspect.CO_VARKEYWORDS
+    | inspect.CO_GENERATOR
+    | inspect.CO_COROUTINE
+    | (inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+)  # what a function does; the others say where it stands (CO_NESTED)
 _PARTS = ("co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_argcount", "co_kwonlyargcount")
 _MISSING = object()
 
@@ -71,7 +81,7 @@ class Walk:
 
     def add(self, value: Any) -> None:
         """Follow a value; raises `UnknowableError`."""
-        if isinstance(value, _PLAIN) and type(value) in _PLAIN:
+        if type(value) in _PLAIN:
             self._say(type(value).__name__, repr(value))
             return
         met = self._met.get(id(value))
@@ -79,7 +89,12 @@ class Walk:
             self._say("again", str(met[0]))
             return
         self._met[id(value)] = len(self._met), value  # kept, so that no other object gets its id
-        self._follow(value)
+        try:
+            self._follow(value)
+        except (UnknowableError, RecursionError):
+            raise
+        except Exception:  # whatever an object raises that is looked at: a proxy without its object, say
+            self._opaque(value)
 
     def _say(self, *words: str) -> None:
         for word in words:
@@ -103,14 +118,18 @@ class Walk:
             self._say("module", value.__name__, *_release(value.__name__))
         elif isinstance(value, enum.Enum):
             self._all("member", (type(value), value.name))
-        elif isinstance(value, (tuple, list)) and type(value).__repr__ in (tuple.__repr__, list.__repr__):
+        elif type(value) in (tuple, list):
             self._all(type(value).__name__, value)
         elif isinstance(value, tuple) and hasattr(value, "_fields"):
             self._all("named tuple", (type(value), *value))
         elif type(value) in (set, frozenset):
             self._say(type(value).__name__, *sorted(map(self._of_member, value)))
-        elif isinstance(value, (dict, types.MappingProxyType)):
+        elif type(value) in (dict, types.MappingProxyType):
             self._all("dict", [part for item in value.items() for part in item])
+        elif isinstance(value, (dict, list, tuple)):
+            content = value.items() if isinstance(value, dict) else value
+            held = getattr(value, "default_factory", None), getattr(value, "__dict__", None)
+            self._all("collection", (type(value), *held, *content))
         elif isinstance(value, types.MethodType):
             self._all("method", (value.__func__, value.__self__))
         elif isinstance(value, functools.partial):
@@ -121,16 +140,18 @@ class Walk:
             self._all("property", (value.fget, value.fset, value.fdel))
         elif isinstance(value, functools.cached_property):
             self._all("property", (value.func,))
+        elif type(value) in _GETTERS:
+            self._all("getter", value.__reduce__())
         else:
             self._instance(value)
 
     def _instance(self, value: Any) -> None:
-        if isinstance(value, _BY_REPR):
+        if isinstance(value, _BY_REPR) and _is_library(type(value).__module__):
             self._say(type(value).__qualname__, repr(value))
         elif isinstance(value, _NAMED):
             owner = getattr(value, "__self__", None)
             if not isinstance(owner, (types.ModuleType, type, type(None))):
-                self._opaque(owner)
+                self.add(owner)
             self._say("named", str(getattr(value, "__module__", "")), value.__qualname__)
         elif typing.get_origin(value) is not None:
             self._all("generic", (typing.get_origin(value), *typing.get_args(value)))
@@ -140,9 +161,12 @@ class Walk:
             self._all("field", (value.annotation, value.default, value.default_factory, value.metadata, value.alias))
             self._say(repr(value.exclude), repr(value.frozen), repr(value.init_var))
         elif isinstance(value, BaseModel):
-            self._all("model", (type(value), dict(value.__dict__)))
+            hidden = [one for one in (value.__pydantic_extra__, value.__pydantic_private__) if one]
+            self._all("model", (type(value), dict(value.__dict__), *hidden))
         elif dataclasses.is_dataclass(value):
-            self._all("instance", (type(value), {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}))
+            fields = {f.name: _held(value, f.name) for f in dataclasses.fields(value)}
+            beside = {name: one for name, one in getattr(value, "__dict__", {}).items() if name not in fields}
+            self._all("instance", (type(value), fields, *([beside] if beside else [])))
         elif _is_library(type(value).__module__) and type(value).__module__ == "typing":
             self._say("typing", repr(value))
         else:
@@ -150,26 +174,31 @@ class Walk:
 
     def _opaque(self, value: Any) -> None:
         if self._strict:
-            raise UnknowableError(f"{value!r} of type {type(value).__name__}")
+            raise UnknowableError(f"an object of type {type(value).__qualname__}")
         self._say("some", type(value).__qualname__)
 
     def _of_member(self, value: Any) -> str:
-        """A set's member, in words: sets have no order in which they could be followed."""
+        """A set's member, in words or as a fingerprint: sets have no order in which they could be followed."""
         if type(value) in _PLAIN:
             return f"{type(value).__name__} {value!r}"
-        if self._strict:
-            raise UnknowableError(f"a set of {type(value).__name__}")
-        return f"some {type(value).__name__}"
+        walk = Walk(strict=self._strict)
+        walk.add(value)
+        self.classes |= walk.classes
+        self.watched += walk.watched
+        return walk.text()
 
     def _code(self, code: types.CodeType) -> None:
         for part in _PARTS:
             self._say(part, repr(getattr(code, part)))
-        self._say("flags", str(code.co_flags), code.co_exceptiontable.hex())
+        flags = code.co_flags & _FLAGS | inspect.CO_OPTIMIZED | inspect.CO_NEWLOCALS
+        self._say("flags", str(flags), code.co_exceptiontable.hex())
         self._all("constants", code.co_consts)
 
     def _function(self, function: types.FunctionType) -> None:
-        if _is_library(function.__module__):
+        if _is_library(function.__module__) and _is_library(function.__globals__.get("__name__")):
             self._say("function", str(function.__module__), function.__qualname__, *_release(function.__module__))
+            if "<locals>" in function.__qualname__:  # a library made it of something, perhaps of people's own functions
+                self._all("closed over", [_content(cell) for cell in function.__closure__ or ()])
             return
         self._all("function", (function.__code__, function.__defaults__, function.__kwdefaults__))
         self._all("closed over", [_content(cell) for cell in function.__closure__ or ()])
@@ -192,11 +221,12 @@ class Walk:
                 self._global(vars(value), attribute, attributes)
 
     def _class(self, cls: type) -> None:
-        self._say("class", cls.__module__ if _is_library(cls.__module__) else "", cls.__qualname__)
+        name = cls.__qualname__.rpartition("<locals>.")[2]  # the same, wherever a function makes it
+        self._say("class", cls.__module__ if _is_library(cls.__module__) else "", name)
         if _is_library(cls.__module__):
             self._say(*_release(cls.__module__))
             return
-        self.classes[cls.__qualname__] = cls
+        self.classes[name] = cls
         self._all("bases", cls.__bases__)
         if issubclass(cls, BaseModel):
             self._all("fields", [part for item in cls.model_fields.items() for part in item])
@@ -224,6 +254,14 @@ def of(*values: Any, strict: bool = True) -> tuple[str | None, Walk]:
     except (UnknowableError, RecursionError):
         return None, walk
     return walk.text(), walk
+
+
+def _held(instance: Any, name: str) -> Any:
+    """What a field holds; `MISSING` where nothing was set yet, or a property that raises stands for it."""
+    try:
+        return getattr(instance, name)
+    except Exception:
+        return dataclasses.MISSING
 
 
 def _content(cell: Any) -> Any:

@@ -59,7 +59,9 @@ class Schema:
 
     def to_rows(self, events: list[Any]) -> list[dict[str, Any]]:
         """Plain JSON rows of event objects; raises a ValueError where there is no such row."""
-        rows: list[dict[str, Any]] = self._adapter.dump_python(events, mode="json", exclude_computed_fields=True)
+        rows: list[dict[str, Any]] = self._adapter.dump_python(
+            events, mode="json", exclude_computed_fields=True, warnings=False
+        )
         if self._may_hold_sets:
             return [in_order(event, row) for event, row in zip(events, rows, strict=True)]
         return rows
