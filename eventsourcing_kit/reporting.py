@@ -103,7 +103,8 @@ class ReportingDatabase:
         A decider without a name of its own is named as its `decide` function, and a name has one table.
 
         The columns are `key` and the state's fields, typed by its model's annotations or by the values that come; a
-        state that is no model, dataclass or dict stands in the column `state`. What is nested is JSON. A table that is
+        state that is no model, dataclass or dict stands in the column `state`, and so do, as JSON, the fields of a dict
+        beyond the 400 that have columns. What is nested is JSON. A table that is
         there already goes on where it stood: after the database was opened, its states are folded once more from the
         log. A row appears with a key's first event and goes with `ek.GONE`.
 

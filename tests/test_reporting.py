@@ -251,11 +251,63 @@ def test_states_with_fields_and_without_share_a_table(db: ek.ReportingDatabase, 
     assert frame["state_"].tolist()[1] == "own"
 
 
-def test_a_dict_with_a_key_an_event_is_kept_whole(db: ek.ReportingDatabase, store: ek.EventStore) -> None:
+def test_what_has_no_column_of_its_own_stands_in_one(db: ek.ReportingDatabase, store: ek.EventStore) -> None:
     """A table of thousands of columns helps nobody."""
     frame = holding([{f"k{n}": n for n in range(1_000)}], db, store)
-    assert frame.columns.tolist() == ["state"]
-    assert frame["state"][0]["k999"] == 999
+    assert frame.columns.tolist() == [*(f"k{n}" for n in range(400)), "state"]
+    assert frame["state"][0] == {f"k{n}": n for n in range(400, 1_000)}
+
+
+def test_columns_keep_their_values_while_a_dict_grows_and_a_rebuild_makes_the_same(
+    db: ek.ReportingDatabase, store: ek.EventStore
+) -> None:
+    stock = ek.Projection("stock", initial=dict, key=None)
+    stock.on("Counted")(lambda state, event: {**state, event["sku"]: len(state)})
+    db.add(stock)
+    for names in (range(0, 399), range(399, 400), range(400, 403)):
+        store.append("w-1", [ek.NewEvent(type="Counted", data={"sku": f"sku{i}"}) for i in names])
+        db.update(store)
+        assert db.sql("SELECT sku0, sku7 FROM stock").values.tolist() == [[0, 7]]
+    grown = db.sql("SELECT * FROM stock")
+    assert grown["state"][0] == {"sku400": 400, "sku401": 401, "sku402": 402}
+    db.rebuild("stock", store)
+    pd.testing.assert_frame_equal(db.sql("SELECT * FROM stock"), grown)
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+def test_columns_stand_in_the_order_in_which_fields_came(
+    db: ek.ReportingDatabase, store: ek.EventStore, temporal: bool
+) -> None:
+    """Also where a rebuild meets several states of a key at once, and the last of them first."""
+    held = ek.Projection("held", initial=dict)
+    held.on("Set")(lambda state, event: {**state, **event})
+    db.add(held, temporal=temporal)
+    for stream, field in (("s-1", "a"), ("s-2", "c"), ("s-1", "b")):
+        store.append(stream, ek.NewEvent(type="Set", data={field: 1}))
+        db.update(store)
+    assert db.sql("SELECT * FROM held").columns.tolist()[:4] == ["key", "a", "c", "b"]
+    db.rebuild("held", store)
+    assert db.sql("SELECT * FROM held").columns.tolist()[:4] == ["key", "a", "c", "b"]
+
+
+@pytest.mark.parametrize("temporal", [False, True])
+def test_a_field_that_is_a_good_name_has_it_whenever_it_comes(
+    db: ek.ReportingDatabase, store: ek.EventStore, temporal: bool
+) -> None:
+    """As in frames: the column that stood under that name until then gets another."""
+    odd = ek.Projection("odd", initial=dict)
+    odd.on("Set")(lambda state, event: {**state, **event})
+    db.add(odd, temporal=temporal)
+    for data in ({"a.b": "dot"}, {"a-b": "dash"}, {"a_b": "plain"}, {"a_b_": "longer"}, {"A_B": "loud"}):
+        store.append("s-1", ek.NewEvent(type="Set", data=data))
+        db.update(store)
+    names = ["a_b", "a_b_"]
+    table, frame = db.sql("SELECT * FROM odd WHERE a_b IS NOT NULL ORDER BY ALL DESC"), store.read().df()
+    assert [table[name].dropna().iloc[0] for name in names] == ["plain", "longer"]
+    assert [frame[name].dropna().iloc[0] for name in names] == ["plain", "longer"]
+    before = db.sql("SELECT * FROM odd ORDER BY ALL")
+    db.rebuild("odd", store)
+    pd.testing.assert_frame_equal(db.sql("SELECT * FROM odd ORDER BY ALL"), before)
 
 
 @pytest.mark.parametrize(

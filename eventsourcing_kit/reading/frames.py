@@ -12,7 +12,7 @@ import pandas as pd
 from eventsourcing_kit.records.moment import plain_us
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -86,18 +86,19 @@ def nullable(values: Sequence[int | None]) -> Any:
     return pd.array(list(values), dtype="Int64")
 
 
-def field_names(fields: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
+def field_names(fields: Iterable[Any], taken: Iterable[str], same: Callable[[str], str] = str) -> dict[Any, str]:
     """A column name a field: letters, digits and `_` only (Altair reads dots and colons), and none of `taken`.
 
     Those of `taken` get their prefix first, then each field that can keeps its own name: `a_b` is no other's column.
+    Names count as one where `same` makes them equal, as `str.casefold` does for SQL.
     """
-    plain = {one: re.sub(r"\W", "_", one) or "_" for one in fields}
-    reserved, names = set(taken), {}
+    plain = {one: re.sub(r"\W", "_", str(one)) or "_" for one in fields}
+    reserved, names = set(map(same, taken)), {}
     used = set(reserved)
-    for one in sorted(plain, key=lambda field: (field not in reserved, plain[field] != field)):
-        name = f"data_{plain[one]}" if plain[one] in reserved else plain[one]
-        while name in used:
+    for one in sorted(plain, key=lambda field: (same(str(field)) not in reserved, plain[field] != str(field))):
+        name = f"data_{plain[one]}" if same(plain[one]) in reserved else plain[one]
+        while same(name) in used:
             name += "_"
-        used.add(name)
+        used.add(same(name))
         names[one] = name
     return {one: names[one] for one in plain}

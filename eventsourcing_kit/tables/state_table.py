@@ -70,16 +70,24 @@ class StateTable:
         """Make the tables, and the view where it is `visible`, have these columns."""
         old, new = self.columns.every(), wanted.every()
         shaped = StateTable(self.name, self.release, temporal=self.temporal, columns=wanted)
+        has_changed = list(old.items()) != list(new.items())  # their order counts, which dicts do not compare
         if self.columns.is_guess:
             shaped.create(duck)
-        elif old != new:
+        elif has_changed:
             self._widen(duck, old, new)
-        if visible and (self.columns.is_guess or old != new):
+        if visible and (self.columns.is_guess or has_changed):
             shaped.show(duck)
 
     def _widen(self, duck: Duck, old: dict[str, Kind], new: dict[str, Kind]) -> None:
-        for name, kind in new.items():
-            for table in (self._now, self._past) if self.temporal else (self._now,):
+        """Columns keep their order: new ones come last, and an old one may have another name and a wider type."""
+        moved = [(f"# {was}", was, name) for was, name in zip(old, new, strict=False) if was != name]
+        old = dict(zip(new, old.values(), strict=False))
+        for table in (self._now, self._past) if self.temporal else (self._now,):
+            for between, was, _ in moved:
+                duck.run(f"ALTER TABLE {table} RENAME COLUMN {quoted(was)} TO {quoted(between)}")
+            for between, _, name in moved:
+                duck.run(f"ALTER TABLE {table} RENAME COLUMN {quoted(between)} TO {quoted(name)}")
+            for name, kind in new.items():
                 if name not in old:
                     duck.run(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {kind.sql}")
                 elif old[name].sql != kind.sql:
@@ -99,6 +107,7 @@ class StateTable:
         if self.columns.is_guess and not wanted:
             return self.columns
         columns = Columns(temporal=self.temporal) if self.columns.is_guess else self.columns.copy()
+        columns.meet([state for state in steps.states if state is not GONE])
         every = steps.keys
         keys = columns.fit_keys([every[i] for i in wanted])
         values = columns.fit([steps.states[i] for i in wanted])

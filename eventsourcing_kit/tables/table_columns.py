@@ -15,17 +15,17 @@ from eventsourcing_kit.tables.sql_values import NOTHING, Kind, kind_of, kind_of_
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MOST_FIELDS = 400  # a dict that grows by a key an event is no row; beyond this it is kept whole
+MOST_FIELDS = 400  # a dict that grows by a key an event is no row; what comes beyond this shares the column `state`
 KEY = "key"
 OF_TIME = ("valid_from", "valid_to", "position", "position_to")
 _ABSENT = object()
 
 
 class Whole:
-    """Stands for the field of a state that is not taken apart: a number, a text, a list."""
+    """Stands for the field of a state that is not taken apart (a number, a text, a list), or of what has no column."""
 
-    def __repr__(self) -> str:
-        return "the whole state"
+    def __str__(self) -> str:
+        return "state"
 
 
 WHOLE = Whole()
@@ -37,6 +37,9 @@ class Column(NamedTuple):
 
     name: str
     kind: Kind
+
+
+_NEW = Column("", NOTHING)
 
 
 class Columns:
@@ -62,13 +65,37 @@ class Columns:
 
     # -- states ------------------------------------------------------------------------------------------------------
 
+    def meet(self, states: list[Any]) -> None:
+        """Add columns for the fields of states, in the order in which they come."""
+        known = len(self.fields)
+        for state in states:
+            self._meet(state)
+        if len(self.fields) > known:
+            names = frames.field_names(self.fields, self.reserved, str.casefold)
+            self.fields = {field: Column(names[field], column.kind) for field, column in self.fields.items()}
+
+    def _meet(self, state: Any) -> None:
+        cls = type(state)
+        if cls is dict and state.keys() <= self.fields.keys():
+            return  # the usual case, the empty dict among them
+        if cls in self._seen and not isinstance(state, dict) and not getattr(state, "model_extra", None):
+            return
+        if cls not in self._seen:
+            self._seen.add(cls)
+            for field, annotation in _annotations(cls).items():
+                column = self.fields.get(field, _NEW)
+                self.fields[field] = column._replace(kind=wider(column.kind, kind_of_type(annotation)))
+        fields = fields_of(state)
+        new: list[Field] = (
+            [WHOLE] if fields.get("state", _ABSENT) is state else [one for one in fields if one not in self.fields]
+        )
+        room = max(MOST_FIELDS - len(self.fields), 0)
+        for one in new if len(new) <= room else [*new[:room], WHOLE]:
+            self.fields.setdefault(one, _NEW)
+
     def fit(self, states: list[Any]) -> dict[str, list[Any]]:
-        """States as values by column; columns are added and widened until they hold them."""
-        for cls in dict.fromkeys(map(type, states)):
-            self._add_annotated(cls)
+        """States that were met, as values by column; columns are widened until they hold them."""
         rows = [self._row(state) for state in states]
-        for field in dict.fromkeys(field for row in rows for field in row):
-            self.fields.setdefault(field, Column(self._name(field), NOTHING))
         found = {}
         for field, column in self.fields.items():
             values = plain([row.get(field) for row in rows])
@@ -84,35 +111,12 @@ class Columns:
 
     def _row(self, state: Any) -> dict[Any, Any]:
         if type(state) is dict and state.keys() <= self.fields.keys():
-            return state  # the usual case, the empty dict among them
+            return state
         fields = fields_of(state)
         if fields.get("state", _ABSENT) is state:
             return {WHOLE: state}
-        new = [name for name in fields if name not in self.fields]
-        if len(self.fields) + len(new) > MOST_FIELDS:
-            return {WHOLE: state}
-        for name in new:
-            self.fields[name] = Column(self._name(name), NOTHING)
-        return fields
-
-    def _add_annotated(self, cls: type) -> None:
-        """All fields of a model or dataclass, typed as it says."""
-        if cls in self._seen:
-            return
-        self._seen.add(cls)
-        for field, annotation in _annotations(cls).items():
-            column = self.fields.get(field, Column(self._name(field), NOTHING))
-            self.fields[field] = Column(column.name, wider(column.kind, kind_of_type(annotation)))
-
-    def _name(self, field: Field) -> str:
-        """A column name of letters, digits and `_`, unlike all others, also to SQL, which knows no capitals."""
-        wanted = "state" if isinstance(field, Whole) else field
-        (name,) = frames.field_names([wanted], ()).values()
-        name = f"data_{name}" if name.casefold() in self.reserved else name
-        taken = {column.name.casefold() for column in self.fields.values()} | set(self.reserved)
-        while name.casefold() in taken:
-            name += "_"
-        return name
+        beyond = {name: value for name, value in fields.items() if name not in self.fields}
+        return {**fields, WHOLE: beyond} if beyond else fields
 
     # -- kept --------------------------------------------------------------------------------------------------------
 
@@ -151,6 +155,7 @@ def first_columns(state: Any, *, temporal: bool) -> Columns:
     """The columns that a table has before the first event, judged by the initial state."""
     columns = Columns(temporal=temporal)
     if state is not None:
+        columns.meet([state])
         columns.fit([state])
     columns.is_guess = True
     return columns
