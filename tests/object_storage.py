@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 
 _SERVE = """
@@ -59,6 +60,7 @@ class Wire:
 
     def __init__(self, port: int = 0) -> None:
         self._to, self.mode, self.reply = port, "through", b""
+        self.delay = 0.0  # seconds that each request takes longer
         self.caught = threading.Event()  # something came to grief since the mode was set
         self._ends: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -117,6 +119,7 @@ class Wire:
             if not chunk:
                 return False
             if self.mode == "through" or (self.mode == "lose" and end is near):
+                time.sleep(self.delay if end is near else 0)
                 (far if end is near else near).sendall(chunk)
             else:
                 self.caught.set()

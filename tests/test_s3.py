@@ -395,6 +395,15 @@ def test_an_open_without_a_server_ends(wire: Wire, prefix: str, stores: Any, mod
     assert stores(prefix, wire.url, timeout=0.4).append("a", noted()).position == 1
 
 
+def test_an_open_goes_on_as_long_as_a_slow_server_answers(wire: Wire, prefix: str, stores: Any) -> None:
+    """Its requests together take several times as long as the patience, which begins anew with each answer."""
+    stores(prefix, wire.url).close()
+    wire.delay = 0.4
+    store = stores(prefix, wire.url, patience=4)
+    wire.delay = 0.0
+    assert store.append("a-1", noted(1)).position == 1
+
+
 def test_an_open_waits_for_a_server_that_comes_back(wire: Wire, prefix: str, stores: Any) -> None:
     """Within its patience."""
     wire.set("silent")

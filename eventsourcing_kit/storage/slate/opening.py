@@ -106,14 +106,22 @@ def no_store(location: Location) -> StorageError:
 
 
 def _opened(opening: Opening, patience: float, why: Callable[[], Trouble]) -> Any:
-    location = opening.location
+    location, recorder, builder = opening.location, slate.DefaultMetricsRecorder(), _builder(opening)
+    if location.bucket:
+        builder.with_metrics_recorder(recorder)
     with underway:
-        running, end = Running(_builder(opening).build()), time.monotonic() + patience
+        running, end = Running(builder.build()), time.monotonic() + patience
         if running.wait(min(_LOOK_SECONDS, patience / 4)):
             return running.result()
-        trouble = why()
-        if not trouble.lasts and running.wait(max(0.0, end - time.monotonic())):
-            return running.result()
+        trouble, answers = why(), 0
+        while not trouble.lasts:  # patience is for a storage that is silent, and an opening takes many requests
+            if answers < (answered := _answered(recorder)):
+                answers, end = answered, time.monotonic() + patience
+            left = max(0.0, end - time.monotonic())
+            if running.wait(min(patience / 8, left)):
+                return running.result()
+            if not left:
+                break
         running.stop()
     if trouble.lasts:
         raise StorageError(f"{str(location)!r} cannot be opened: {trouble.why}")
@@ -121,6 +129,13 @@ def _opened(opening: Opening, patience: float, why: Callable[[], Trouble]) -> An
         f"the storage did not answer within {patience:g} s{trouble}; check that {str(location)!r} can be written"
         + ("" if location.bucket else " and has space")
     )
+
+
+def _answered(recorder: Any) -> int:
+    """How many requests a storage has answered with what was asked for; 503, again and again, gets nobody on."""
+    asked = recorder.metrics_by_name("slatedb.object_store.request_duration_seconds")
+    failed = recorder.metrics_by_name("slatedb.object_store.error_count")
+    return int(sum(one.value[0].count for one in asked) - sum(one.value[0] for one in failed))
 
 
 def _builder(opening: Opening, retries: int | None = None) -> Any:
