@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.reading.append import Append, Receipt
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
-    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, from_frame, rescue
+    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_frame, rescue
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
@@ -72,6 +72,7 @@ _LATER = {
     "fold": "",
     "context": "events.command_context",
     "from_frame": "store",
+    "copy": "store",
     "rescue": "store",
     "schemas": "checking.schema_frames",
     "testing": "",
@@ -118,6 +119,7 @@ __all__ = [
     "SupersededError",
     "charts",
     "context",
+    "copy",
     "fold",
     "from_frame",
     "rescue",

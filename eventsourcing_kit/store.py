@@ -11,10 +11,12 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from html import escape
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import (
     ConcurrencyError,
+    DamagedError,
     EventSourcingError,
     InputError,
     OutcomeUnknownError,
@@ -41,7 +43,7 @@ from eventsourcing_kit.records.batch import Expected, ExpectedVersion, Submissio
 from eventsourcing_kit.records.draft import Events
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
-from eventsourcing_kit.storage import location
+from eventsourcing_kit.storage import keys, location
 from eventsourcing_kit.storage.underway import underway
 
 if TYPE_CHECKING:
@@ -720,20 +722,65 @@ def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = N
     checkpoints of subscriptions and snapshots, are not taken along: they are made again. Raises `StorageError` where
     not even the first commit can be read.
     """
-    from eventsourcing_kit.log import salvage
+    from eventsourcing_kit.log import copying, salvage
 
-    folder, target = location.parse(path, {}).folder, location.parse(into, {}).folder
+    folder, target = location.parse(path, {}).folder, location.parse(into, {})
     if folder is None:
         raise InputError("a store in memory or in a bucket needs no rescue; give the damaged store's folder")
     rows = salvage.saved(folder)
-    if target is not None:
-        salvage.check_target(folder, target)
-        salvage.fill(target, rows)
-        return EventStore(target)
+    _, store_id = next(rows)  # where nothing can be saved, nothing is made
+    if target.folder is not None:
+        copying.check_target(target, folder)
+        copying.fill(target, store_id, rows)
+        return EventStore(target.folder)
     store = EventStore()
-    salvage.write(rows, store._log.table, flush=False)
+    copying.write(chain([(keys.META, store_id)], rows), store._log.table, flush=False)
     store._only_read()
     return store
+
+
+def copy(store: EventStore, into: str | os.PathLike[str], **options: Any) -> Report:
+    """Copy a store as of now into a new or empty folder, or to `"s3://bucket/prefix"`, also while it is written to.
+
+    The copy has the same store id, events, positions, ids and times, and the checkpoints, parked events and snapshots;
+    subscriptions by name go on in it where they were. It is opened and verified before this returns the `Report`, whose
+    `position` and `digest` say how far it goes. `options` are those of the bucket (see `EventStore`).
+
+    `store` may be open for writing or with `read_only=True`, in memory, a folder or a bucket. A place that holds
+    something is refused. Where the copy fails, what is there of it is removed; where its process dies, what is left
+    cannot be opened, and says so.
+
+    Memory does not grow with the store, nor does the copy hold up appends. Two writers on a store and its copy make two
+    stores of one id: write to the copy only when the first is gone.
+    """
+    from eventsourcing_kit.log import copying
+
+    if not isinstance(store, EventStore):
+        raise InputError(
+            f"{type(store).__name__} is no store; give one that is open, as ek.EventStore(…, read_only=True)"
+        )
+    log, target = store._log, location.parse(into, options)
+    if target.is_memory:
+        raise InputError("a copy needs a place of its own; give into='a new folder' or into='s3://bucket/prefix'")
+    log.life.check_open()
+    if log.store_id is None:
+        raise InputError("the store was never written to, so there is nothing to copy")
+    copying.check_target(target, log.folder, log.patience)
+    try:
+        copying.fill(target, log.store_id.bytes, copying.rows(log), log.patience)
+        with EventStore(into, patience=log.patience, **options) as copied:
+            report = copied.verify()
+            if not report.ok:
+                raise DamagedError(
+                    f"the copy is not sound, and is removed: {report.findings[0].wrong}. store.verify() says "
+                    "what of the store itself is damaged",
+                    str(target),
+                    [],
+                )
+    except BaseException:
+        copying.remove(target)
+        raise
+    return report
 
 
 def _now() -> datetime:

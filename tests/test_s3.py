@@ -177,6 +177,23 @@ def test_what_was_appended_is_there_when_the_bucket_is_opened_again(server: Serv
     assert numbers(stores(prefix, server.url, read_only=True)) == [1, 2, 3]
 
 
+def test_a_copy_goes_into_a_bucket_and_out_of_it(server: Server, prefix: str, stores: Any, folder: Path) -> None:
+    """A prefix that holds a store is refused, and the store there writes on."""
+    store = stores(prefix, server.url)
+    store.append("a-1", [noted(1), noted(2)])
+    access = {"endpoint": server.url, "region": "us-east-1", **SECRETS}
+    assert ek.copy(store, f"{prefix}-copy", **access).position == 2
+    with stores(f"{prefix}-copy", server.url) as copied:
+        assert numbers(copied) == [1, 2]
+        assert ek.copy(copied, folder).digest == store.verify().digest
+        for taken in (prefix, f"{prefix}-copy"):
+            with fails(ek.InputError, "holds a store already; give another prefix"):
+                ek.copy(copied, taken, **access)
+        assert copied.append("a-1", noted(3)).position == store.append("a-1", noted(3)).position == 3
+    with ek.EventStore(folder) as back:
+        assert numbers(back) == [1, 2]
+
+
 def test_loading_travelling_and_charting_work_as_elsewhere(server: Server, prefix: str, stores: Any) -> None:
     """They go through the log, wherever it lies: the answers equal those of a store in memory."""
     rows = [

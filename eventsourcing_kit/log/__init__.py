@@ -13,4 +13,5 @@ Each module imports only from those above it.
     writer      the log, written: one thread at a time places and stores commits
     opening     a store's log opened, beside its writer or as its writer
     salvage     every event before the damage, out of a folder that cannot be opened
+    copying     a store's rows written into a new place
 """

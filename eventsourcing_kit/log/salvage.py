@@ -6,16 +6,15 @@ the one before by its hash, so what belongs to it, and where it ends, needs none
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from eventsourcing_kit.errors import InputError, RecordError, StorageError, SupersededError
+from eventsourcing_kit.errors import RecordError, StorageError, SupersededError
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.record import Commit, digest
 from eventsourcing_kit.storage import commit_rows, damage, journal_reader, keys, local_folder, wal
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
-from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     Row = tuple[bytes, bytes]
     Found = dict[int, list[bytes]]
 
-_ROWS_A_WRITE = 2000
 PATIENCE_SECONDS = 5.0
 
 
@@ -37,38 +35,6 @@ def saved(folder: Path) -> Iterator[Row]:
         if number == 0:
             yield keys.META, commit.store.bytes
         yield from commit_rows.rows_of(commit, encoded)
-
-
-def fill(into: Path, rows: Iterator[Row]) -> None:
-    """Make a store of the rows in a new folder."""
-    first = next(rows)  # where nothing can be saved, nothing is made
-    local_folder.prepare(into)
-    table = Table(Location(into))
-    try:
-        write([first], table, flush=True)
-        write(rows, table, flush=True)
-    finally:
-        table.close()
-
-
-def write(rows: Iterable[Row], table: Table, *, flush: bool) -> None:
-    """Store the rows in a table."""
-    part: list[Row] = []
-    for row in rows:
-        part.append(row)
-        if len(part) >= _ROWS_A_WRITE:
-            table.write(part, flush=flush)
-            part = []
-    if part:
-        table.write(part, flush=flush)
-
-
-def check_target(folder: Path, into: Path) -> None:
-    """A rescue fills a folder of its own."""
-    if into == folder or folder in into.parents:
-        raise InputError(f"{str(into)!r} lies in the damaged folder, which is left as it is; give another folder")
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise InputError(f"{str(into)!r} is there already; a rescue needs a new or empty folder")
 
 
 # -- the records ------------------------------------------------------------------------------------------------------
@@ -107,13 +73,10 @@ def _rows_before_the_damage(folder: Path) -> Iterator[Row]:
     """What SlateDB reads until it meets the damage: in a damaged table the blocks before are whole."""
     if not local_folder.is_store(folder):
         return
-    with suppress(StorageError, SupersededError, TimeoutError):
-        table = Table(Location(folder), read_only=True, with_wal=False)
-        rows = table.scan(*keys.LOG, ahead=1, rows=1)
-        reading = Worker("eventsourcing-kit-rescue")  # a thread of its own: SlateDB can wait for ever there
-        while (row := reading.begin(lambda: next(rows, None)).outcome(PATIENCE_SECONDS)) is not None:
-            yield row
-        table.close()
+    with suppress(StorageError, SupersededError):
+        location = Location(folder)
+        with closing(Table(location, read_only=True, with_wal=False, patience=PATIENCE_SECONDS)) as table:
+            yield from table.scan(*keys.LOG, ahead=1, rows=1)
 
 
 def _chain(found: Found) -> Iterator[tuple[Commit, bytes]]:

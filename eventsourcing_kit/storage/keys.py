@@ -18,10 +18,11 @@ import struct
 import uuid
 from typing import NamedTuple
 
-from eventsourcing_kit.errors import RecordError
+from eventsourcing_kit.errors import RecordError, StorageError
 
 JOURNALLED = b"j"
 META = b"m"
+UNFINISHED = b"unfinished copy"  # in place of a store's id
 COMMITS = (b"c", b"d")
 IDS = (b"i", b"j")
 NOTES = (b"n", b"o")
@@ -138,7 +139,9 @@ def stream_of(key: bytes) -> tuple[str, int]:
 
 
 def store_id(value: bytes) -> uuid.UUID:
-    """The store's id; raises `RecordError` for other bytes."""
+    """The store's id; raises `StorageError` in a copy that was not finished, `RecordError` for other bytes."""
+    if value == UNFINISHED:
+        raise StorageError("a copy into this place was not finished: remove what is there, and copy again")
     if len(value) != 16:
         raise _damaged("a store's id", value)
     return uuid.UUID(bytes=value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from eventsourcing_kit.errors import StorageError
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.binding import FAILURES, drive, slate
-from eventsourcing_kit.storage.slate.settings import DB, object_store
+from eventsourcing_kit.storage.slate.settings import DB, object_store, path_in
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
@@ -77,6 +77,11 @@ def wal_rows(folder: Path, number: int) -> list[tuple[bytes, bytes]]:
 
     found = _read_alone(rows)
     return [(row.key, row.value) for row in found.rows if row.value is not None]
+
+
+def remove_database(location: Location) -> None:
+    """Remove all of a database."""
+    _read_alone(lambda: slate.AdminBuilder(path_in(location), object_store(location)).build().delete_db(True))
 
 
 def _read_alone(make: Callable[[], Coroutine[Any, Any, T]]) -> T:

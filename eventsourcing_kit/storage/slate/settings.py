@@ -19,12 +19,13 @@ _MEMTABLE_BYTES = 16 << 20  # what an open may have to read again from the write
 def settings(collects: bool = True, merges: bool = False) -> Any:
     """How a writer's database is set up.
 
-    Without `collects` it removes no file that is needed no more; with `merges` it is open only until tables are merged.
+    Without `collects` it removes no file that is needed no more; with `merges` it only makes and merges tables.
     """
     made = slate.Settings.default()
     made.set("flush_interval", "null")  # the log flushes each commit itself: nothing is flushed behind its back
     made.set("l0_sst_size_bytes", str(_MEMTABLE_BYTES))
     if merges:
+        made.set("max_unflushed_bytes", str(4 * _MEMTABLE_BYTES))  # its own gigabyte may be more than there is
         made.set("compactor_options.checkpoint_lifetime", json.dumps("1s"))  # nobody reads through it
     for step in ("poll", "worker.compactions_poll", "commit_compacted") if merges else ():
         made.set(f"compactor_options.{step}_interval", json.dumps("10ms"))

@@ -56,7 +56,8 @@ class Table:
     The rows of a folder's journal are rows of the table like all others: those of the writer's `own`, or those that a
     reader finds in the file.
 
-    Without `collects`, no file that is needed no more is removed. A reader without `with_wal` reads the tables only.
+    Without `collects`, no file that is needed no more is removed. With `merges` it is open only to be filled, and takes
+    no more memory for a large store than for a small one. A reader without `with_wal` reads the tables only.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Table:
         with_wal: bool = True,
         own: journal.Journal | None = None,
         life: Lifecycle | None = None,
+        merges: bool = False,
     ) -> None:
         self.location, self.read_only = location, read_only
         self.patience = PATIENCE_SECONDS if patience is None else patience
@@ -85,7 +87,7 @@ class Table:
             return
         if own is not None:
             own.check_owned()  # who was stopped on the way here would fence who has taken over
-        self._db = open_db(Opening(location, read_only, collects, with_wal), self.patience, why)
+        self._db = open_db(Opening(location, read_only, collects, with_wal, merges), self.patience, why)
         if own is not None:
             self._take_in(own)
 
