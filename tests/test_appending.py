@@ -476,3 +476,31 @@ def test_a_large_append_that_is_repeated_outlasts_no_patience(folder: Path) -> N
 
 def events_of(count: int) -> list[ek.NewEvent]:
     return [ek.NewEvent(type="Noted", data={"i": i}) for i in range(count)]
+
+
+def test_an_import_is_recognised_after_its_class_has_changed(store: ek.EventStore) -> None:
+    """A field with a default, another name, another shape: it is the event that it was, as it reads today."""
+
+    class Charged(ek.Event):
+        amount: int
+
+    mine = uuid.uuid4()
+    store.append("b-1", ek.NewEvent(Charged(amount=10), id=mine))
+
+    class Charged(ek.Event):  # type: ignore[no-redef]
+        amount: int
+        currency: str = "EUR"
+
+    assert store.append("b-1", ek.NewEvent(Charged(amount=10), id=mine)).replayed
+
+    class Billed(ek.Event, version=2, renamed_from="Charged"):
+        cents: int
+
+    @ek.upcast(Billed, from_version=1)
+    def to_cents(data: dict[str, Any]) -> dict[str, Any]:
+        return {"cents": data["amount"] * 100}
+
+    assert store.append("b-1", ek.NewEvent(Billed(cents=1000), id=mine)).replayed
+    with pytest.raises(ek.DuplicateIdError):
+        store.append("b-1", ek.NewEvent(Billed(cents=1001), id=mine))
+    assert store.position == 1

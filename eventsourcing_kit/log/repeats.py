@@ -6,7 +6,8 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit.errors import DuplicateIdError
+from eventsourcing_kit.errors import DuplicateIdError, SchemaError
+from eventsourcing_kit.events import renames, stored_data
 from eventsourcing_kit.records.batch import Batch, Stored
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.batch import Submission
-    from eventsourcing_kit.records.record import Commit
+    from eventsourcing_kit.records.record import Commit, StoredShape
     from eventsourcing_kit.records.rows import Draft, Rows
 
 
@@ -74,7 +75,9 @@ class _Recorded:
         shape, at = commit.shapes[code], int(commit.places_in_shapes[row])
         data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
         stream = commit.streams[int(commit.stream_codes[row])]
-        return (stream, shape.type) == (draft.stream, draft.type) and _canonical(data) == _canonical(draft.data)
+        if (stream, renames.current(shape.type)) != (draft.stream, draft.type):
+            return False
+        return _canonical(data) == _canonical(draft.data) or _reads_as(shape, data, position) == _canonical(draft.data)
 
 
 def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[Stored]:
@@ -85,6 +88,19 @@ def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[
         commit = log.commit_of(own[-1])
         receipts.append(Stored(own, int(commit.versions[own[-1] - commit.first]), None))
     return receipts
+
+
+def _reads_as(shape: StoredShape, data: dict[str, Any], position: int) -> str | None:
+    """A stored event's data as its class has it today, with the defaults of newer fields; None where it has none."""
+    kind = stored_data.reader(shape.type, shape.schema_version)
+    if kind is None:
+        return None
+    columns = [[value] for value in data.values()]
+    try:
+        events = stored_data.from_columns(shape.type, shape.schema_version, list(data), columns, [position])
+        return _canonical(kind.to_rows(events)[0])
+    except (SchemaError, ValueError):
+        return None
 
 
 def _canonical(data: Any) -> str:
