@@ -1,5 +1,6 @@
 # make lab        set everything up and open JupyterLab on the notebooks
 # make test       set everything up and run every check
+# make check      run the quick part of it: no test that starts another process, a kernel or a browser
 # make notebooks  run all notebooks again and save them; says so when two runs differ
 # make bench      print the benchmarks' figures, how each call's cost grows, and ratios to other stores (installs them)
 # make clean      remove what the commands above made
@@ -12,7 +13,7 @@ RUN := $(VENV)/bin/python
 LAB_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test lint format types imports tests notebooks bench clean
+.PHONY: help setup lab test check lint format types pyright imports tests notebooks bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -38,6 +39,9 @@ lab: setup
 
 test: lint types imports tests
 
+check: lint types imports
+	$(RUN) -m pytest -n 2 --dist loadfile -m "not processes" eventsourcing_kit tests
+
 lint: setup
 	$(RUN) -m ruff check
 	$(RUN) -m ruff format --check
@@ -48,6 +52,9 @@ format: setup
 
 types: setup
 	$(RUN) -m mypy
+
+pyright: setup
+	$(VENV)/bin/basedpyright --pythonpath $(RUN)
 
 imports: setup
 	$(VENV)/bin/lint-imports

@@ -199,7 +199,7 @@ def _in_parts(value: Any) -> Any:
         return EventSourcingError(f"{type(value).__name__}: {value}")
     if isinstance(value, tuple):
         parts = [_sendable(one) for one in value]
-        return value._make(parts) if hasattr(value, "_make") else tuple(parts)
+        return getattr(value, "_make", tuple)(parts)
     if not isinstance(value, Iterable):
         return repr(value)
     try:

@@ -349,6 +349,7 @@ def test_display_is_what_jupyterlab_draws_offline() -> None:
     assert bundle[renderer.MEDIA_TYPE]["$schema"].endswith("/v5.json")
 
 
+@pytest.mark.processes
 def test_a_renderer_chosen_before_stays() -> None:
     code = "import altair as alt; alt.renderers.enable('svg'); import eventsourcing_kit.charts as _"
     subprocess.run([sys.executable, "-c", f"{code}; assert alt.renderers.active == 'svg'"], check=True)

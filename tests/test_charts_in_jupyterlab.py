@@ -19,6 +19,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+pytestmark = pytest.mark.processes
+
 BROWSER, DRIVER = "chromium", "chromedriver"
 PACKAGES = ["chromium", "chromium-driver"]  # Debian's
 CELLS = [

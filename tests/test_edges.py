@@ -240,6 +240,7 @@ def test_a_state_whose_only_field_is_called_state_is_taken_apart(store: ek.Event
     assert store.history(pairs).df()[["a", "b"]].values.tolist() == [[1, 2], [4, 3]]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_history_used_after_fork_raises_at_once(store: ek.EventStore) -> None:

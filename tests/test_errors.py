@@ -65,6 +65,7 @@ def test_an_error_survives_with_all_that_it_carries(kind: type, way: Callable[[A
     assert str(again.__cause__) == "what led to it"
 
 
+@pytest.mark.processes
 def test_every_error_leaves_a_process_of_a_pool() -> None:
     names = [kind.__name__ for kind in kinds()]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:

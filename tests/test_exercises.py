@@ -46,6 +46,7 @@ def test_the_cells_that_hold_the_answers_are_folded(path: Path) -> None:
         assert cell.metadata.get("jupyter", {}).get("source_hidden"), f"fold {cell.id}: View > Collapse Selected Code"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_wrong_answers_get_their_hint_and_solutions_are_right(path: Path) -> None:
     """The whole notebook runs with every typical mistake in turn, then with the solutions, and nothing warns."""
@@ -79,6 +80,7 @@ check(answer)
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [

@@ -12,6 +12,8 @@ import pytest
 
 import eventsourcing_kit as ek
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[1]
 HEAD = """
     import os, random, signal, sys, threading, time

@@ -70,6 +70,7 @@ def text(source: str) -> str:
     return found
 
 
+@pytest.mark.processes
 def test_it_is_the_same_in_every_process() -> None:
     """Hashes are seeded anew in each, and sets come in another order."""
     code = (

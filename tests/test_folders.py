@@ -61,6 +61,7 @@ def test_what_was_appended_is_there_when_the_folder_is_opened_again(folder: Path
         assert [event.data["n"] for event in store.read()] == [1, 2, 3]
 
 
+@pytest.mark.processes
 def test_an_append_is_there_although_the_process_dies_at_once(folder: Path) -> None:
     """No close, no exit handlers: what append returned is stored."""
     code = """
@@ -108,6 +109,7 @@ def test_close_is_safe_to_call_twice_and_ends_everything(folder: Path) -> None:
     assert "closed" in repr(store)
 
 
+@pytest.mark.processes
 def test_a_store_that_is_never_closed_lets_the_process_end_quietly(folder: Path) -> None:
     """In memory and in a folder, also with a reader beside it and a read begun."""
     code = """
@@ -189,6 +191,7 @@ def test_read_only_never_makes_a_store(tmp_path: Path) -> None:
     assert files_below(tmp_path) == before
 
 
+@pytest.mark.processes
 def test_readers_of_another_process_see_the_writers_commits(folder: Path, written: ek.EventStore) -> None:
     """And the writer goes on writing."""
     code = """
@@ -220,6 +223,7 @@ def test_opening_again_in_the_same_process_replaces_the_old_handle_quietly(folde
     handles[-1].close()
 
 
+@pytest.mark.processes
 def test_a_second_writer_in_another_process_wins(folder: Path, written: ek.EventStore) -> None:
     """The older one's next append says so; it still reads, the newer one's events too, and its close is quiet."""
     code = """
@@ -239,6 +243,7 @@ def test_a_second_writer_in_another_process_wins(folder: Path, written: ek.Event
         assert again.append("a-1", noted(5)).position == 5
 
 
+@pytest.mark.processes
 def test_two_processes_take_turns(folder: Path) -> None:
     """Each opening wins; nothing is lost and nothing stands twice."""
     code = """
@@ -257,6 +262,7 @@ def test_two_processes_take_turns(folder: Path) -> None:
 # fork
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("on_disk", [False, True])

@@ -19,6 +19,8 @@ from eventsourcing_kit.log import log, writer
 from eventsourcing_kit.storage import device, journal
 from tests.power import ROOT
 
+pytestmark = pytest.mark.processes
+
 
 def noted(n: int = 0) -> ek.NewEvent:
     return ek.NewEvent(type="Noted", data={"n": n})

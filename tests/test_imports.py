@@ -29,6 +29,7 @@ def modules_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.processes
 def test_the_import_loads_none_of_the_large_libraries() -> None:
     """They are loaded when first used."""
     loaded = modules_after("import eventsourcing_kit as ek; ek.Event; ek.NewEvent(type='T'); ek.InputError")
@@ -36,6 +37,7 @@ def test_the_import_loads_none_of_the_large_libraries() -> None:
     assert not loaded & {"pandas", "altair", "slatedb", "numpy", "nbformat", "tqdm", "IPython", "duckdb"}
 
 
+@pytest.mark.processes
 def test_a_store_needs_no_frames_and_no_charts() -> None:
     """Appending, reading and replaying are done without pandas and altair."""
     loaded = modules_after(

@@ -83,6 +83,7 @@ def test_a_read_outlives_its_store() -> None:
     assert threading.active_count() <= threads + 1  # the shared reading thread may have begun here
 
 
+@pytest.mark.processes
 def test_a_process_that_forgets_to_close_ends_well_and_keeps_its_events(tmp_path: Path) -> None:
     """Exit without close(): no abort, no hang, nothing lost."""
     code = (

@@ -90,6 +90,7 @@ def test_small_commits_make_no_file_each(folder: Path) -> None:
     assert len(wal.sizes(folder)) == before + 1
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("full", [1 << 18, SMALL, 1])
 @pytest.mark.parametrize("fsync", [True, False])
 def test_what_a_killed_process_appended_is_there(folder: Path, full: int, fsync: bool) -> None:
@@ -274,6 +275,7 @@ def test_of_several_signals_each_takes_effect(handler: Callable[[int, Any], None
     assert seen == [signal.SIGTERM, signal.SIGINT]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends no process there")
 @pytest.mark.parametrize("handler", ["signal.SIG_DFL", "None"])
 def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path, handler: str) -> None:
@@ -497,6 +499,7 @@ def is_written_through(path: Path) -> bool:
     return bool(buffer[0] & device._SYNC_FLAG)
 
 
+@pytest.mark.processes
 def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -625,6 +628,7 @@ def test_who_reads_while_the_store_is_closed_is_not_told_that_it_was_taken_over(
     assert marker.read(folder).end is not None
 
 
+@pytest.mark.processes
 def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -716,6 +720,7 @@ def test_without_locks_each_commit_is_flushed(folder: Path) -> None:
             assert numbers(reader) == [0, 1, 2]
 
 
+@pytest.mark.processes
 def test_without_locks_a_journal_of_another_system_is_not_passed_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,8 @@ from jupyter_client.manager import KernelManager
 
 import eventsourcing_kit as ek
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 60
 

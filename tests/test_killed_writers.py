@@ -15,6 +15,8 @@ from tests.processes.appender import appends
 from tests.processes.campaign import kill_rounds
 from tests.processes.ledger import Ledger, check
 
+pytestmark = pytest.mark.processes
+
 SEED = int(os.environ.get("ATTACK_SEED", "1"))
 ROUNDS = int(os.environ.get("ATTACK_ROUNDS", "7"))
 

@@ -76,6 +76,7 @@ def _rows(chart: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for table in tables for row in table]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("change", [_change_frame, _change_chart])
 def test_the_gate_bites(tmp_path: Path, change: Callable[[NotebookNode], int | None]) -> None:
     """One changed value in a copy of a notebook, and nbval fails in that cell, and only there."""
@@ -113,6 +114,7 @@ LESSON = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("lesson", "said"),
     [
@@ -134,6 +136,7 @@ def test_save_says_what_it_saw(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (path.read_bytes() == before) == (lesson not in ("stable", "writes"))
 
 
+@pytest.mark.processes
 def test_saving_again_changes_nothing(tmp_path: Path) -> None:
     """Byte for byte, an error's traceback included; files of this machine are not named in it."""
     path = tmp_path / "lesson.ipynb"

@@ -19,6 +19,8 @@ from eventsourcing_kit.storage import journal
 from tests.power import ROOT
 from tests.processes.campaign import Process, take_turns
 
+pytestmark = pytest.mark.processes
+
 SEED = int(os.environ.get("ATTACK_SEED", "1"))
 
 

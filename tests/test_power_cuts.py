@@ -99,6 +99,7 @@ def between_acknowledgements(seen: list[tuple[str, str]]) -> Iterator[list[str]]
         yield [path for _, path in seen[start + 1 : end]]
 
 
+@pytest.mark.processes
 @needs_strace
 @pytest.mark.parametrize("disk", ["through", "plain"])
 def test_a_commit_in_the_journal_is_synced_before_the_acknowledgement(folder: Path, disk: str) -> None:
@@ -112,6 +113,7 @@ def test_a_commit_in_the_journal_is_synced_before_the_acknowledgement(folder: Pa
     assert others == [[str(folder / "journal")]] * 2
 
 
+@pytest.mark.processes
 @needs_strace
 @pytest.mark.parametrize("disk", ["through", "plain"])
 def test_a_commit_that_moves_on_into_slatedb_is_synced_before_the_acknowledgement(folder: Path, disk: str) -> None:
@@ -125,6 +127,7 @@ def test_a_commit_that_moves_on_into_slatedb_is_synced_before_the_acknowledgemen
     assert len(files) == 3
 
 
+@pytest.mark.processes
 @needs_strace
 def test_without_fsync_no_append_syncs(folder: Path) -> None:
     """It is what the keyword asks for."""
@@ -146,6 +149,7 @@ def test_the_repr_says_what_an_acknowledgement_means(folder: Path) -> None:
 # cuts
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="the machine is simulated by what Linux tells of a process")
 @pytest.mark.parametrize("through", [True, False], ids=["written through", "plain disk"])
 def test_after_a_power_cut_every_acknowledged_event_is_there(
@@ -280,6 +284,7 @@ def test_what_a_session_without_fsync_left_is_synced_by_the_next_with_it(
         assert len(files) <= 3  # and no more than once
 
 
+@pytest.mark.processes
 def test_a_superseded_writer_leaves_the_marker_alone(folder: Path) -> None:
     """Its manifest may be older than what the new writer has collected by."""
     older = ek.EventStore(folder)

@@ -14,6 +14,8 @@ from eventsourcing_kit.storage import local_folder
 from eventsourcing_kit.storage.slate import binding
 from tests.processes.campaign import Process
 
+pytestmark = pytest.mark.processes
+
 EVENTS = 450
 SEED = int(os.environ.get("ATTACK_SEED", "1"))
 

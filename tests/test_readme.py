@@ -53,6 +53,7 @@ def answers() -> list[tuple[str, str]]:
     return [answer for block in BLOCK.findall(README) for answer in run(block, names)]
 
 
+@pytest.mark.processes
 def test_the_code_runs_in_order_and_gives_what_it_says() -> None:
     found = alone(answers)
     assert [came_out for _, came_out in found] == [said for said, _ in found]
@@ -122,6 +123,7 @@ def test_the_commands_are_those_of_the_makefile() -> None:
     assert {"lab", "test"} <= set(targets)
 
 
+@pytest.mark.processes
 def test_the_picture_can_be_drawn_again() -> None:
     """By `python -m tests.notebooks.draw_time_travel`; its exact bytes depend on the version of the drawing library."""
     png = b"\x89PNG"

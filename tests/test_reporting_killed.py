@@ -14,6 +14,8 @@ import pytest
 
 import eventsourcing_kit as ek
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[1]
 WRITER = """
 import sys, eventsourcing_kit as ek

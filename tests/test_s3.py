@@ -20,6 +20,8 @@ import pytest
 import eventsourcing_kit as ek
 from tests.object_storage import Server, Wire
 
+pytestmark = pytest.mark.processes
+
 pytest.importorskip("moto.server", reason="moto[server] is not installed: pip install 'eventsourcing_kit[test]'")
 
 SECRETS = {

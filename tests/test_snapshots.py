@@ -284,6 +284,7 @@ def test_a_stricter_store_takes_none_over_events_at_which_it_fails(folder: Path)
         assert folds(store, balance(snapshots=2), key="b") == 0
 
 
+@pytest.mark.processes
 def test_they_survive_the_process_that_took_them(folder: Path) -> None:
     with ek.EventStore(folder) as store:
         store.append("account-1", [Paid(amount=1)] * 12)

@@ -226,6 +226,7 @@ def test_a_new_name_keeps_the_moment_at_which_it_began(folder: Path) -> None:
         assert seen == [2]
 
 
+@pytest.mark.processes
 def test_a_killed_process_loses_none(folder: Path) -> None:
     """At least once: what comes again is the end of what had come, in order."""
     code = """if True:
@@ -527,6 +528,7 @@ FOLLOW = """if True:
 """
 
 
+@pytest.mark.processes
 def test_a_reader_process_follows_the_writer(folder: Path) -> None:
     with ek.EventStore(folder, fsync=False) as store:
         store.append("a-1", [fact(0), fact(1, "Other"), fact(2)])
@@ -539,6 +541,7 @@ def test_a_reader_process_follows_the_writer(folder: Path) -> None:
         assert reader.returncode == 0
 
 
+@pytest.mark.processes
 def test_ctrl_c_breaks_off_following(folder: Path) -> None:
     with ek.EventStore(folder, fsync=False) as store:
         store.append("a-1", fact(0))
@@ -679,6 +682,7 @@ def test_a_handler_may_end_its_own_subscription_and_even_close_the_store(folder:
     assert seen == [1, 2, 3, 4, 5] if ending == "unsubscribe" else [1, 2, 2, 3, 4, 5]
 
 
+@pytest.mark.processes
 def test_a_process_that_forgets_its_subscriptions_ends_well_and_keeps_their_checkpoints(folder: Path) -> None:
     """Also one whose handler is stuck."""
     code = """if True:
@@ -730,6 +734,7 @@ def test_a_subscription_that_is_held_keeps_its_store() -> None:
     assert seen == [1]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_in_a_forked_child_a_subscription_says_so_and_ends_quietly(folder: Path) -> None:
     code = """if True:

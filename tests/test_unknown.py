@@ -365,6 +365,7 @@ def test_a_fingerprint_changes_with_what_its_events_are_read_as() -> None:
     assert reading_of("S") == reading_of("T")
 
 
+@pytest.mark.processes
 def test_the_same_code_has_the_same_fingerprint_in_every_process() -> None:
     """Wherever it stands, and in whatever order sets iterate there."""
     code = """

@@ -122,7 +122,7 @@ class Walk:
             self._all(type(value).__name__, value)
         elif isinstance(value, tuple) and hasattr(value, "_fields"):
             self._all("named tuple", (type(value), *value))
-        elif type(value) in (set, frozenset):
+        elif isinstance(value, (set, frozenset)) and type(value) in (set, frozenset):
             self._say(type(value).__name__, *sorted(map(self._of_member, value)))
         elif type(value) in (dict, types.MappingProxyType):
             self._all("dict", [part for item in value.items() for part in item])

@@ -109,7 +109,8 @@ class Schema:
         """The types of each field, where the values of objects and stored values are the same: plain types and unions
         of them, in a class without code or settings of its own. None for any other class."""
         infos = self.cls.model_fields.values()
-        own_settings = not _PLAIN_CONFIG.issuperset(self.cls.model_config) or self.cls.model_config["extra"] == "allow"
+        config = self.cls.model_config
+        own_settings = not _PLAIN_CONFIG.issuperset(config) or config.get("extra") == "allow"
         if own_settings or self._has_code or any(info.metadata or info.exclude for info in infos):
             return None
         found = {name: _plain_types(info.annotation) for name, info in self.cls.model_fields.items()}

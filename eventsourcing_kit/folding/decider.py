@@ -60,13 +60,12 @@ class Decider:
             return []
         if isinstance(decided, (Event, NewEvent)):
             return [decided]
-        no_list = isinstance(decided, (str, bytes, Mapping, type, BaseModel)) or not hasattr(decided, "__iter__")
-        if no_list:
+        if isinstance(decided, (str, bytes, Mapping, type, BaseModel)) or not hasattr(decided, "__iter__"):
             callables.is_lazy(decided)  # a coroutine is closed
             raise InputError(
                 f"{callables.where(self.decide)} returned {decided!r}; return an event, a list of events, or None"
             )
-        several = list(decided)
+        several: list[Any] = list(decided)
         for one in several:
             if not isinstance(one, (Event, NewEvent)):
                 raise InputError(

@@ -45,8 +45,8 @@ def fields_of(state: Any) -> dict[str, Any]:
         return {name: getattr(state, name) for name in type(state).model_fields} | (state.model_extra or {})
     if dataclasses.is_dataclass(state) and not isinstance(state, type):
         return {one.name: getattr(state, one.name) for one in dataclasses.fields(state)}
-    if isinstance(state, tuple) and hasattr(state, "_asdict"):
-        return dict(state._asdict())
+    if isinstance(state, tuple) and (as_dict := getattr(state, "_asdict", None)):
+        return dict(as_dict())
     if isinstance(state, dict) and state and all(isinstance(name, str) for name in state):
         return state
     return {"state": state}

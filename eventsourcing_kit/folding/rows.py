@@ -28,16 +28,19 @@ class States(Protocol):
 
     def take(self, rows: Ints) -> list[Any]:
         """The states after some rows."""
+        ...
 
     def columns(self) -> Mapping[str, Sequence[Any]] | None:
         """The states' fields, one value a row, None where a key ended; None where states must be looked at for that."""
 
     def upto(self, stop: int) -> States:
         """Those of the first rows."""
+        ...
 
     @property
     def worth_keeping(self) -> bool:
         """Whether states are objects that are there anyway, so that to keep them in a dict costs little."""
+        ...
 
 
 class Listed:

@@ -91,6 +91,7 @@ class Column(Protocol):
 
     def take(self, rows: Ints) -> list[Any]:
         """The states after some rows, as Python values."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

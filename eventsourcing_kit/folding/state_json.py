@@ -96,7 +96,8 @@ def identical(a: Any, b: Any) -> bool:
 
 def _beside(instance: Any) -> set[str]:
     """The names of attributes that are no fields."""
-    return set(getattr(instance, "__dict__", ())) - {one.name for one in dataclasses.fields(instance)}
+    attributes: dict[str, Any] = getattr(instance, "__dict__", {})
+    return set(attributes) - {one.name for one in dataclasses.fields(instance)}
 
 
 def _with_type(value: Any) -> str:

@@ -32,6 +32,7 @@ class Payload(Protocol):
 
     def shapes(self, rows: Ints) -> tuple[list[Shape], Sequence[int]]:
         """The shapes of some of them, in order of appearance, and the index of each row's among them."""
+        ...
 
 
 class Cells:

@@ -43,6 +43,7 @@ class Keeping(Protocol):
 
     def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
         """Whether a commit of so many bytes can be stored now, with one trip to the device and no other wait."""
+        ...
 
     def again(self) -> None:
         """Return when what is stored is durable, whoever stored it."""

@@ -37,9 +37,10 @@ def hint(log: Log, asked: Iterable[str] | None, who: str, *, look: bool = False)
 
 def saw(log: Log, types: Iterable[str]) -> None:
     """Remember the types of events that were read, by the names that they are stored under."""
-    if not log.types_seen.issuperset(types := set(types)):
-        log.types_seen |= types
-        _ever.update(types)
+    seen = set(types)
+    if not log.types_seen.issuperset(seen):
+        log.types_seen |= seen
+        _ever.update(seen)
 
 
 def _known(log: Log) -> set[str]:

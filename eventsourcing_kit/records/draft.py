@@ -78,10 +78,10 @@ def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
     by_class: defaultdict[schema.Schema, list[tuple[int, Event]]] = defaultdict(list)
     for i, event in enumerate(events):
         typed = event if isinstance(event, Event) and type(event) is not Event else _typed(event)
-        if typed is None:
-            found[i] = (1, _untyped(event))
-        else:
+        if typed is not None:
             by_class[typed.__event_schema__].append((i, typed))
+        elif isinstance(event, NewEvent):
+            found[i] = (1, _untyped(event))
     for kind, members in by_class.items():
         rows = _rows(kind, [event for _, event in members])
         for (i, _), row in zip(members, rows, strict=True):

@@ -43,6 +43,7 @@ class Release(Protocol):
 
     def is_as_today(self, policies: Policies) -> bool:
         """Whether today's code would make the same rows."""
+        ...
 
     def create(self, duck: Duck) -> None:
         """Make the tables, empty."""
@@ -55,6 +56,7 @@ class Release(Protocol):
 
     def kept(self) -> Kept:
         """What the database keeps of it."""
+        ...
 
     def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> None:
         """Write what the events up to a position change."""
@@ -71,9 +73,11 @@ class Source(Protocol):
 
     def begin(self, number: int) -> Release:
         """A new release."""
+        ...
 
     def go_on(self, kept: Kept) -> Release:
         """The one that the database holds."""
+        ...
 
 
 class StateRelease:

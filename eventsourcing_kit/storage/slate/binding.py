@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 # when the library is loaded, and whoever has set it already knows better.
 os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
 
-import slatedb.uniffi as slate
-from slatedb.uniffi._slatedb_uniffi import slatedb as binding
+import slatedb.uniffi
+from slatedb.uniffi._slatedb_uniffi import slatedb as bound
 
 from eventsourcing_kit.storage.underway import underway
 from eventsourcing_kit.storage.worker import Worker
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
 T = TypeVar("T")
+slate: Any = slatedb.uniffi  # generated code, whose types say things that are not so
+binding: Any = bound
 __all__ = ["FAILURES", "Running", "aside", "binding", "drive", "put_all", "slate"]
 _SLICE_SECONDS = 0.5
 FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
