@@ -442,9 +442,8 @@ class ReportingDatabase:
 
 def _awaited(log: Log, position: Moment | Receipt) -> int:
     """A position to wait for, which the log may reach later."""
-    if isinstance(position, (Receipt, int)) and not isinstance(position, bool):
-        return check_position(position)
-    return log.resolve(position)
+    is_number = isinstance(position, int) and not isinstance(position, bool)
+    return check_position(log, position) if is_number or hasattr(position, "store_id") else log.resolve(position)
 
 
 def _checked_name(table: str | None, projection: Projection) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import gc
+import sys
+import uuid
 import warnings
+from datetime import UTC, datetime
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pandas as pd
 import pytest
+from pydantic import field_validator, model_serializer
 
 import eventsourcing_kit as ek
 
@@ -381,3 +388,146 @@ def test_what_is_set_aside_is_so_by_the_stores_clock() -> None:
     with store.subscribe(lambda event: 1 / 0, on_error=ek.SKIP) as subscription:
         subscription.wait_until()
         assert subscription.parked()["parked_at"].tolist() == [pd.Timestamp("2026-01-05T09:01:00Z")]
+
+
+def test_the_cycle_collector_is_as_people_left_it_while_their_code_runs(store: ek.EventStore) -> None:
+    """In handlers, deciders, validators of classes and upcasters, and so in every other thread."""
+    seen: list[bool] = []
+
+    class Judged(ek.Event, type="Quiet.Judged"):
+        n: int
+
+        @field_validator("n")
+        @classmethod
+        def judged(cls, n: int) -> int:
+            seen.append(gc.isenabled())
+            return n
+
+    store.append("j-1", Judged(n=1))
+    watching = ek.Projection("watching", initial=int)
+    watching.on("*")(lambda state, event: seen.append(gc.isenabled()) or state)
+    store.replay(watching)
+    store.history(watching)
+    store.read().df()
+    store.check_schema()
+    assert seen
+    assert all(seen)
+
+
+# receipts and events are moments of the store that recorded them
+
+
+def test_a_receipt_is_the_moment_of_its_last_event(store: ek.EventStore) -> None:
+    first = store.append("a-1", [fact("X"), fact("X")])
+    decider = ek.Decider(decide=lambda c, s: fact("X"), evolve=lambda s, e: s + 1, initial=int)
+    handled = store.handle(decider, "a-1", None)
+    store.append("a-1", fact("X"))
+    assert store.replay(count_of("X"), as_of=first) == {"a-1": 2} == store.history(count_of("X")).at(first)
+    assert [event.position for event in store.read(after=first, as_of=handled)] == [3]
+
+
+def test_what_another_store_recorded_is_no_moment_here(store: ek.EventStore) -> None:
+    """Receipts and events say by which store they were recorded; they are equal all the same."""
+    other = ek.EventStore()
+    store.append("a-1", [fact("X"), fact("X")])
+    receipt = other.append("a-1", fact("X"))
+    (event,) = receipt.events
+    history = store.history(count_of("X"))
+    for given in (receipt, event):
+        asks: list[Callable[[Any], object]] = [
+            lambda given: store.read(as_of=given), history.at, store.wait_until,
+        ]  # fmt: skip
+        for ask in asks:
+            with pytest.raises(ek.MomentError, match="another store"):
+                ask(given)
+    assert event.store_id == receipt.store_id != store.append("a-1", fact("X")).store_id
+    assert event == dataclasses.replace(event, store_id=None)
+    store.close()
+    with pytest.raises(ek.MomentError, match="another store"):
+        history.at(receipt)
+
+
+# classes and what they write
+
+
+def test_two_classes_of_one_name_in_two_modules_are_told(store: ek.EventStore) -> None:
+    """Once; a cell that is run again, which is one module, stays without a warning."""
+
+    def module(name: str, code: str) -> Any:
+        made = sys.modules[name] = ModuleType(name)
+        exec(f"import eventsourcing_kit as ek\nclass QuietDraft(ek.Event):\n    {code}", made.__dict__)
+        return made
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        mine = module("quiet_internal", "name: str")
+        module("quiet_internal", "name: str")
+        assert told == []
+        module("quiet_external", "partner: str")
+    assert "'QuietDraft'" in str(told[0].message)
+    assert "type='other.X'" in str(told[0].message)
+    with pytest.raises(ek.InputError, match=r"the module quiet_external now.*type='other\.X'"):
+        store.append("d-1", mine.QuietDraft(name="a"))
+
+
+class Remarked(ek.Event, type="Quiet.Remarked"):
+    what: Any
+
+
+class Ticked(ek.Event, type="Quiet.Ticked"):
+    n: int
+
+    @model_serializer
+    def as_text(self) -> str:
+        return str(self.n)
+
+
+def test_a_class_that_serializes_to_no_dict_is_named(store: ek.EventStore) -> None:
+    with pytest.raises(ek.InputError, match=r"class Ticked serializes an event as '1'.*return a dict"):
+        store.append("t-1", Ticked(n=1))
+
+
+def test_a_time_in_an_untyped_field_gets_a_cure_that_helps(store: ek.EventStore) -> None:
+    """Conversion to UTC changes nothing there: the field needs a type."""
+    with pytest.raises(ek.InputError, match="give the field a type that keeps it"):
+        store.append("n-1", Remarked(what=datetime(2026, 1, 5, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Remarked.model_construct(what="\ud83d"),
+        Remarked.model_construct(what=["\ud83d"]),
+        ek.NewEvent(type="Quiet.Loose", data={"what": "\ud83d"}),
+        ek.NewEvent(type="Quiet.Weighed", data={}, metadata={"what": "\ud83d"}),
+        ek.NewEvent(type="Quiet.Named", data={"what": "\ud83d"}),
+    ],
+)
+def test_a_lone_surrogate_is_refused_in_the_same_words_everywhere(store: ek.EventStore, event: Any) -> None:
+    class Named(ek.Event, type="Quiet.Named"):
+        what: str
+
+    with pytest.raises(ek.InputError, match="has a lone surrogate; remove it"):
+        store.append("w-1", event)
+    assert store.position == 0
+
+
+def test_an_import_repeated_after_its_class_grew_a_default_is_recognised(store: ek.EventStore) -> None:
+    """The event reads as what is given; where it does not, the error says what differs."""
+    mine = uuid.UUID(int=1)
+
+    class Grown(ek.Event, type="Quiet.Grown"):
+        amount: int
+
+    first = store.append("b-1", ek.NewEvent(Grown(amount=10), id=mine))
+
+    class Grown2(ek.Event, type="Quiet.Grown"):
+        amount: int
+        currency: str = "EUR"
+
+    again = store.append("b-1", ek.NewEvent(Grown2(amount=10), id=mine))
+    assert (again.replayed, again.position, store.position) == (True, first.position, 1)
+    with pytest.raises(ek.DuplicateIdError, match="the field 'currency' is 'EUR' there, and 'USD' was given"):
+        store.append("b-1", ek.NewEvent(Grown2(amount=10, currency="USD"), id=mine))
+    with pytest.raises(ek.DuplicateIdError, match=r"of 'b-1' is stored there, and Quiet\.Grown of 'b-2'"):
+        store.append("b-2", ek.NewEvent(Grown2(amount=10), id=mine))

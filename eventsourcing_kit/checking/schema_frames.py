@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic.errors import PydanticUserError
 
 from eventsourcing_kit.errors import SchemaError
-from eventsourcing_kit.events import json_values, renames, schema, stored_data, upcasters
+from eventsourcing_kit.events import renames, schema, stored_data, upcasters
 from eventsourcing_kit.reading import frames
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
     for commit in log.commits(0, log.head.last):
         for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
             counts = found.setdefault((shape.type, shape.schema_version), _Counts())
-            with json_values.paused_gc():
-                _count(counts, log, commit, shape, rows)
+            _count(counts, log, commit, shape, rows)
         advance(commit.count)
     kinds = [schema.registered(renames.current(type_)) for type_, _ in found]
     counted = list(found.values())

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events.json_values import shown
+from eventsourcing_kit.events.json_values import SURROGATE, shown
 
 if TYPE_CHECKING:
     from eventsourcing_kit.events.schema import Schema
@@ -28,6 +28,8 @@ def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     try:
         rows = schema.to_rows(events)
         to_json(rows)
+    except InputError:
+        raise
     except ValueError:  # pydantic's serialisation errors, lone surrogates and circular references among them
         rows = [_dump(schema, event) for event in events]
     try:
@@ -65,12 +67,15 @@ def _dump(schema: Schema, event: BaseModel) -> dict[str, Any]:
     try:
         row = schema.to_rows([event])[0]
         to_json(row)
+    except InputError:
+        raise
     except ValueError as error:
         field = next((f for f in type(event).model_fields if not _can_dump(event, f)), "?")
         is_bytes = isinstance(error, UnicodeDecodeError) or "invalid utf-8" in str(error)
+        why = f"cannot be stored: {error}" + (_BYTES_CURE if is_bytes else "")
+        why = SURROGATE if "surrogates not allowed" in str(error) else why
         raise InputError(
-            f"{type(event).__name__}.{field} is {shown(getattr(event, field, None))}, which cannot be stored: {error}"
-            + (_BYTES_CURE if is_bytes else "")
+            f"{type(event).__name__}.{field} is {shown(getattr(event, field, None))}, which {why}"
         ) from None
     return row
 
@@ -84,6 +89,7 @@ def _can_dump(event: BaseModel, field: str) -> bool:
 
 
 def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
+    copy = None
     try:
         copy = _read_back(schema, [row])[0]
         given = event.__dict__ | (event.__pydantic_extra__ or {}) | (event.__pydantic_private__ or {})
@@ -97,7 +103,7 @@ def _refuse(schema: Schema, event: BaseModel, row: dict[str, Any]) -> None:
         wrong, instead = _unreadable(row), f"would not read back ({type(error).__name__}: {error})"
     raise InputError(
         f"{schema.name}.{wrong} is {shown(getattr(event, wrong, None))}, which {instead}; "
-        + _cure(getattr(event, wrong, None))
+        + _cure(getattr(event, wrong, None), getattr(copy, wrong, None))
     )
 
 
@@ -111,7 +117,7 @@ def _unreadable(row: dict[str, Any]) -> str:
     return next(iter(row)) if len(row) == 1 else "?"
 
 
-def _cure(value: object) -> str:
-    if isinstance(value, datetime) and value.tzinfo is not None:
+def _cure(value: object, copy: object) -> str:
+    if isinstance(value, datetime) and isinstance(copy, datetime) and value.tzinfo is not None:
         return "convert it to UTC first: .astimezone(datetime.UTC)"
     return "give the field a type that keeps it (NaN and infinities are never kept)"

@@ -116,7 +116,7 @@ class RecordedEvent:
     store recorded it; `occurred_at`, where it was given, when it happened.
 
     `type` is the type's name today, also where the event was stored under a former name; `schema_version` is the one
-    that it was stored with, while `data` was brought to the class's.
+    that it was stored with, while `data` was brought to the class's. `store_id` is that of the store that recorded it.
     """
 
     id: uuid.UUID
@@ -129,6 +129,7 @@ class RecordedEvent:
     occurred_at: datetime | None
     metadata: dict[str, Any] = field(hash=False)
     data: Any = field(hash=False)
+    store_id: uuid.UUID | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return (
@@ -137,7 +138,7 @@ class RecordedEvent:
         )
 
     def _repr_html_(self) -> str:
-        rows = ((f.name, getattr(self, f.name)) for f in fields(self))
+        rows = ((f.name, getattr(self, f.name)) for f in fields(self) if f.compare)
         return _table((name, str(value) if name == "id" else _shown(value)) for name, value in rows)
 
 
@@ -158,7 +159,9 @@ class _Unfrozen:
         occurred_at: datetime | None,
         metadata: dict[str, Any],
         data: Any,
+        store_id: uuid.UUID | None,
     ) -> None:
+        self.store_id = store_id
         self.id = id
         self.stream = stream
         self.version = version

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import math
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError, without_addresses
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 NAME_BYTES = 1024
 DIGITS = 4300  # of a whole number: the most that JSON is read back with
 DEPTH = 128
+SURROGATE = "has a lone surrogate; remove it"
 PLAIN_TYPES = {int, str, float, bool, type(None)}
 _SHOWN_CHARACTERS = 200
 _TOO_LARGE, _TOO_SMALL = 10**DIGITS, -(10**DIGITS)
@@ -66,7 +62,7 @@ def _plain_text(value: str, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{where} is {shown(value)}, which has a lone surrogate; remove it") from None
+        raise InputError(f"{where} is {shown(value)}, which {SURROGATE}") from None
     return str(value)
 
 
@@ -105,15 +101,3 @@ def copy_json(value: Any) -> Any:
     if type(value) is dict and PLAIN_TYPES.issuperset(map(type, value.values())):
         return value.copy()
     return from_json(to_json(value))
-
-
-@contextmanager
-def paused_gc() -> Iterator[None]:
-    """Bulk work makes many objects and no cycles: walks over them would take longer than the work."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

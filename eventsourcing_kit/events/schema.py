@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from functools import cached_property
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
@@ -17,11 +18,12 @@ from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter, Validation
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.events import hints
 from eventsourcing_kit.events.json_values import (
     PLAIN_TYPES,
     check_name,
     in_order,
-    paused_gc,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +64,11 @@ class Schema:
         rows: list[dict[str, Any]] = self._adapter.dump_python(
             events, mode="json", exclude_computed_fields=True, warnings=False
         )
+        if wrong := [row for row in rows if not isinstance(row, dict)]:
+            raise InputError(
+                f"the class {self.cls.__name__} serializes an event as {shown(wrong[0])}, which is no dict of fields; "
+                "have its model_serializer return a dict, or leave it out"
+            )
         if self._may_hold_sets:
             return [in_order(event, row) for event, row in zip(events, rows, strict=True)]
         return rows
@@ -90,10 +97,7 @@ class Schema:
         """
         lenient = not strict_fields and self.cls.model_config.get("extra") != "allow"
         extra: Literal["ignore"] | None = "ignore" if lenient else None
-        with paused_gc():
-            return self._adapter.validate_json(
-                to_json(rows, inf_nan_mode="null"), extra=extra, by_name=True, by_alias=True
-            )
+        return self._adapter.validate_json(to_json(rows, inf_nan_mode="null"), extra=extra, by_name=True, by_alias=True)
 
     def misfits(self, rows: Sequence[dict[str, Any]]) -> list[int]:
         """Which of the rows, counted from 0, are none of the class's events."""
@@ -162,8 +166,7 @@ class Schema:
             return None
         names = tuple(self._plain_fields)
         rows = zip(*(stored[name] for name in names), strict=True)
-        with paused_gc():
-            return [_unchecked(self.cls, dict(zip(names, row))) for row in rows]  # noqa: B905  # "strict" takes time
+        return [_unchecked(self.cls, dict(zip(names, row))) for row in rows]  # noqa: B905  # "strict" takes time
 
     def plain_rows(self, events: list[Any]) -> list[dict[str, Any]] | None:
         """The rows of objects whose values read back equal as they are; None where that takes a closer look."""
@@ -214,6 +217,7 @@ def _plain_types(annotation: Any) -> frozenset[type]:
     return kinds if kinds <= PLAIN_TYPES else frozenset()
 
 
+OWN_NAME_CURE = "where they are two things, give one a type of its own: class X(ek.Event, type='other.X')"
 _registry: dict[str, Schema] = {}
 _generation = 0
 
@@ -221,14 +225,26 @@ _generation = 0
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     """Make `cls` the class of the event type `name`; the newest definition counts, so cells can be run again."""
     check_version(name, version)
+    older = _registry.get(name)
+    if older is not None and home(older.cls) != home(cls):
+        hints.warn_once(
+            f"the event type {name!r} named the class of the module {older.cls.__module__}, and from now on names that "
+            f"of {cls.__module__}, which reads the events of both; {OWN_NAME_CURE}"
+        )
     _registry[name] = schema = Schema(cls, name, version)
     changed()
     return schema
 
 
+def home(cls: type) -> str:
+    """Where a class is defined: its module's file, or the module where that has none, as a notebook's."""
+    return str(getattr(sys.modules.get(cls.__module__), "__file__", None) or cls.__module__)
+
+
 def check_version(name: object, version: object) -> None:
     """Refuse what cannot be a type's name and its schema version."""
-    check_name(name, "an event type")
+    if check_name(name, "an event type") == "*":
+        raise InputError("'*' stands for every event type where types are asked for; give this one a name of its own")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
         raise InputError(f"the schema version of {name!r} must be a whole number from 1, not {version!r}")
 

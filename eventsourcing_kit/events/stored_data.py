@@ -59,6 +59,15 @@ def values_of(
     return {name: [getattr(one, name) for one in objects] for name in wanted}
 
 
+def as_today(type_: str, version: int, row: Row, position: int) -> Row:
+    """The data of a stored event as its class would store it today; as they are where it can't read them."""
+    kind = reader(type_, version)
+    try:
+        return row if kind is None else kind.to_rows(_objects(kind, version, [row], [position]))[0]
+    except (SchemaError, ValueError):
+        return row
+
+
 def _named(fields: list[str], columns: list[list[Any]]) -> dict[str, list[Any]]:
     return dict(zip(fields, columns, strict=True))
 
@@ -194,6 +203,11 @@ def check_newest(kind: Schema, rows: list[Row]) -> None:
             newest.from_rows(rows, strict_fields=True)
     except (ValueError, SchemaError) as error:
         why = _said(error).replace("the event at position 0", "the event")  # it has none yet
+        if newest.name == kind.name and schema.home(newest.cls) != schema.home(kind.cls):
+            raise InputError(
+                f"{kind.name} names the class of the module {newest.cls.__module__} now, and this event is of that of "
+                f"{kind.cls.__module__}, which does not fit it ({why}); {schema.OWN_NAME_CURE}"
+            ) from None
         since = f"renamed to {newest.name}" if newest.name != kind.name else "defined again"
         raise InputError(
             f"{kind.name} was {since} since this event was made, and the newer class does not fit it "

@@ -15,7 +15,6 @@ import numpy as np
 
 from eventsourcing_kit.errors import SchemaError
 from eventsourcing_kit.events import renames, schema, stored_data
-from eventsourcing_kit.events.json_values import paused_gc
 from eventsourcing_kit.folding.replay import EVERY
 from eventsourcing_kit.folding.rows import OfFields, Rows
 from eventsourcing_kit.folding.running import Given, Groups, Inexact, column, constants
@@ -76,11 +75,10 @@ def _read(reading: _Reading, log: Log, selection: Selection) -> Rows:
     if reading.needs_record:
         raise Inexact("a key that is a function")
     try:
-        with paused_gc():
-            for commit, rows in replace(selection, after=reading.upto).chunks(log, reading.skipped):
-                reading.add(commit, rows)
-            reading.upto = selection.upto
-            return reading.rows()
+        for commit, rows in replace(selection, after=reading.upto).chunks(log, reading.skipped):
+            reading.add(commit, rows)
+        reading.upto = selection.upto
+        return reading.rows()
     except (SchemaError, AttributeError, TypeError, ValueError) as error:
         raise Inexact(str(error)) from error
 

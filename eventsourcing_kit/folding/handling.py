@@ -23,6 +23,7 @@ from eventsourcing_kit.records.draft import as_read, drafts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from uuid import UUID
 
     from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
     from eventsourcing_kit.folding.decider import Decider
@@ -54,8 +55,10 @@ class Handled:
     decided. `attempts` is above 1 where the stream moved on meanwhile and the decision was taken again.
     """
 
-    def __init__(self, stream: str, seen: Seen, attempts: int, receipt: Receipt | None, state: StateAt) -> None:
-        self._receipt, self._state_at = receipt, state
+    def __init__(
+        self, store_id: UUID | None, stream: str, seen: Seen, attempts: int, receipt: Receipt | None, state: StateAt
+    ) -> None:
+        self.store_id, self._receipt, self._state_at = store_id, receipt, state
         self.stream, self.attempts = stream, attempts
         self.version: int = seen.version if receipt is None else receipt.version
         self.position: int = seen.position if receipt is None else receipt.position
@@ -156,7 +159,7 @@ class Handling:
             self._log.refresh()
             return state_of(decider, self._snapshots, of, upto)
 
-        return Handled(stream, seen, attempt, receipt, state)
+        return Handled(self._log.store_id, stream, seen, attempt, receipt, state)
 
     def _basis(self, decider: Decider) -> Basis:
         """On what kept states rest: the same object for as long as code and event classes are the same."""

@@ -117,6 +117,7 @@ class History:
 
     def _position(self, given: object) -> int:
         parsed = moment.parse(given)
+        self._log.check_store(given)
         if isinstance(parsed, moment.TimePoint):
             return self._position_at(parsed, given)
         if isinstance(parsed, uuid.UUID):

@@ -10,7 +10,7 @@ import numpy as np
 
 from eventsourcing_kit.errors import ProjectionError
 from eventsourcing_kit.events import callables, renames
-from eventsourcing_kit.events.json_values import paused_gc, shown
+from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.folding.projection import GONE, STREAM
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.read import data_of, recorded
@@ -143,14 +143,13 @@ def fold(
     counted = steps.tally if steps is not None else Tally() if tally is None else tally
     quick = _Quick(projection, states, steps) if _is_simple(projection, selection, only) else None
     needs_record = any(handler.needs_record for handler in projection.every_handler)
-    with paused_gc():
-        for commit, rows in selection.chunks(log, counted.skipped):
-            codes = np.unique(commit.shape_codes[rows]).tolist()
-            counted.add(len(rows), (renames.current(commit.shapes[code].type) for code in codes))
-            if quick is not None:
-                quick.add(commit, rows)
-            else:
-                fold_facts(projection, _facts(commit, rows, needs_record), only=only, steps=steps, states=states)
+    for commit, rows in selection.chunks(log, counted.skipped):
+        codes = np.unique(commit.shape_codes[rows]).tolist()
+        counted.add(len(rows), (renames.current(commit.shapes[code].type) for code in codes))
+        if quick is not None:
+            quick.add(commit, rows)
+        else:
+            fold_facts(projection, _facts(commit, rows, needs_record), only=only, steps=steps, states=states)
     known_types.hint(log, projection.types, repr(projection))
     return states if quick is None else quick.states()
 

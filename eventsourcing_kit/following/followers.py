@@ -125,7 +125,7 @@ class Following:
 
     def wait_until(self, position: object, timeout: object) -> None:
         """Return when the log and every subscription that runs or has failed have come to a position."""
-        wanted = self._log.head.last if position is None else check_position(position)
+        wanted = self._log.head.last if position is None else check_position(self._log, position)
         live = [subscriber for _, subscriber in list(self._all) if not subscriber.is_asked_to_stop]
         wait_until(self._log, live, wanted, check_timeout(timeout))
 

@@ -108,7 +108,7 @@ class Subscription:
         self._log.refresh()
         if self._subscriber.is_own_thread:
             raise InputError("a handler cannot wait for its own subscription, which goes on when the handler returns")
-        wanted = self._log.head.last if position is None else check_position(position)
+        wanted = self._log.head.last if position is None else check_position(self._log, position)
         wait_until(self._log, [self._subscriber], wanted, check_timeout(timeout))
 
     def parked(self) -> pd.DataFrame:
@@ -135,7 +135,7 @@ class Subscription:
         return self._settle(self._subscriber.delivery.drop, positions)
 
     def _settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int | RecordedEvent]) -> int:
-        chosen = [check_position(one) for one in positions]
+        chosen = [check_position(self._log, one) for one in positions]
         self._log.refresh()
         if self._subscriber.is_asked_to_stop:
             raise InputError(f"{self._subscriber.label} is stopped ({self._subscriber.reason}); subscribe again")

@@ -36,8 +36,9 @@ def check_timeout(timeout: object) -> float | None:
     raise InputError(f"timeout is {timeout!r}; give a number of seconds, or None to wait for ever")
 
 
-def check_position(position: object) -> int:
-    """The number of a position, or of the position that an event or a receipt has."""
+def check_position(log: Log, position: object) -> int:
+    """The number of a position, or of the position that an event or a receipt of this log has."""
+    log.check_store(position)
     position = getattr(position, "position", position)
     if isinstance(position, numbers.Integral) and not isinstance(position, bool) and int(position) >= 0:
         return int(position)

@@ -34,6 +34,7 @@ class Commits:
 
     table: Table
     head: keys.CommitEntry
+    store_id: uuid.UUID | None
 
     def __init__(self) -> None:
         self.tail = Tail()
@@ -53,6 +54,7 @@ class Commits:
     def resolve(self, given: object) -> int:
         """The position that a moment names; raises `MomentError`."""
         parsed = moment.parse(given)
+        self.check_store(given)
         if isinstance(parsed, uuid.UUID):
             found = self.position_of(parsed)
             if found is None:
@@ -68,6 +70,13 @@ class Commits:
             )
         self._check_own(given, parsed)
         return parsed
+
+    def check_store(self, given: object) -> None:
+        """What was recorded (an event, a receipt) is a moment of the store that recorded it."""
+        if getattr(given, "store_id", None) not in (None, self.store_id):
+            id_ = getattr(given, "id", None)
+            what = repr(given) if id_ is None else f"no event of this store has the id {id_}; the event given"
+            raise MomentError(f"{what} is of another store; give a time, or a position of this store")
 
     def _check_own(self, given: object, position: int) -> None:
         """A position may be any; a RecordedEvent must be the one that stands there."""

@@ -6,8 +6,9 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit.errors import DuplicateIdError, SchemaError
+from eventsourcing_kit.errors import DuplicateIdError
 from eventsourcing_kit.events import renames, stored_data
+from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.records.batch import Batch, Stored
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.batch import Submission
-    from eventsourcing_kit.records.record import Commit, StoredShape
+    from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.records.rows import Draft, Rows
 
 
@@ -35,16 +36,16 @@ def first_receipts(log: Log, submission: Submission, answered: Callable[[], None
     if all(position is None for position in found):
         return None
     stored = _Recorded(log)
-    same = [p is not None and stored.is_same(d, p) for d, p in zip(drafts, found, strict=True)]
+    differ = ["" if p is None else stored.differs(d, p) for d, p in zip(drafts, found, strict=True)]
     answered()
     in_order = all(a is not None and b is not None and a < b for a, b in pairwise(found))
-    if all(same) and in_order:
+    if not any(differ) and in_order:
         return _receipts(log, submission.batches, [p for p in found if p is not None])
-    at = next((i for i, ok in enumerate(same) if not ok and found[i] is not None), None)
-    at = next(i for i, p in enumerate(found) if p is not None) if at is None else at
+    at = next((i for i, text in enumerate(differ) if text), next(i for i, p in enumerate(found) if p is not None))
+    what = differ[at] or ("their order was another" if None not in found else "some of its events were not among them")
     raise DuplicateIdError(
         f"the id {drafts[at].id} is at position {found[at]} already, and this batch is not the one that was "
-        "appended then (the same stream, order, types and data); give new events new ids, or leave the ids out"
+        f"appended then (the same stream, order, types and data): {what}; give new events new ids, or leave the ids out"
     )
 
 
@@ -66,18 +67,30 @@ class _Recorded:
         self._log = log
         self._commit: Commit | None = None
 
-    def is_same(self, draft: Draft, position: int) -> bool:
+    def differs(self, draft: Draft, position: int) -> str:
+        """What tells the stored event from a draft, also where today's class reads it; empty where nothing does."""
         commit = self._commit
         if commit is None or not commit.first <= position <= commit.last:
             commit = self._commit = self._log.commit_of(position)
         row = position - commit.first
         code = int(commit.shape_codes[row])
         shape, at = commit.shapes[code], int(commit.places_in_shapes[row])
+        stream, type_ = commit.streams[int(commit.stream_codes[row])], renames.current(shape.type)
+        if (stream, type_) != (draft.stream, renames.current(draft.type)):
+            return f"{type_} of {stream!r} is stored there, and {draft.type} of {draft.stream!r} was given"
         data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
-        stream = commit.streams[int(commit.stream_codes[row])]
-        if (stream, renames.current(shape.type)) != (draft.stream, draft.type):
-            return False
-        return _canonical(data) == _canonical(draft.data) or _reads_as(shape, data, position) == _canonical(draft.data)
+        if _canonical(data) == _canonical(draft.data):
+            return ""
+        data = stored_data.as_today(shape.type, shape.schema_version, data, position)
+        names = [*data, *(name for name in draft.data if name not in data)]
+        return ", ".join(_told(name, data, draft.data) for name in names if _told(name, data, draft.data))
+
+
+def _told(name: str, stored: dict[str, Any], given: dict[str, Any]) -> str:
+    """How a field differs; empty where it does not."""
+    before, now = ("missing" if name not in one else shown(one[name]) for one in (stored, given))
+    same = name in stored and name in given and _canonical(stored[name]) == _canonical(given[name])
+    return "" if same else f"the field {name!r} is {before} there, and {now} was given"
 
 
 def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[Stored]:
@@ -88,19 +101,6 @@ def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[
         commit = log.commit_of(own[-1])
         receipts.append(Stored(own, int(commit.versions[own[-1] - commit.first]), None))
     return receipts
-
-
-def _reads_as(shape: StoredShape, data: dict[str, Any], position: int) -> str | None:
-    """A stored event's data as its class has it today, with the defaults of newer fields; None where it has none."""
-    kind = stored_data.reader(shape.type, shape.schema_version)
-    if kind is None:
-        return None
-    columns = [[value] for value in data.values()]
-    try:
-        events = stored_data.from_columns(shape.type, shape.schema_version, list(data), columns, [position])
-        return _canonical(kind.to_rows(events)[0])
-    except (SchemaError, ValueError):
-        return None
 
 
 def _canonical(data: Any) -> str:

@@ -55,12 +55,14 @@ class Append:
 class Receipt:
     """What an append did: `stream`, its `version` and the log's `position` after it, `events`, and `replayed`.
 
-    `replayed` is True where the same events were there already, and nothing was stored.
+    `replayed` is True where the same events were there already, and nothing was stored. A receipt is a moment: its last
+    event's. `store_id` is that of its store.
     """
 
     def __init__(self, log: Log, stream: str, stored: Stored) -> None:
         self._stored = stored
         self._there_already = list(events_at(log, stored.positions)) if stored.replayed else []
+        self.store_id = log.store_id
         self.stream, self.version, self.replayed = stream, stored.version, stored.replayed
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit.events import json_values, renames, stored_data
+from eventsourcing_kit.events import renames, stored_data
 from eventsourcing_kit.reading.frames import NO_TIME, column, field_names, integers, objects, strings, times
 from eventsourcing_kit.records import ids
 
@@ -35,10 +35,9 @@ def of_events(chunks: Iterable[tuple[Commit, Ints]], *, raw: bool = False) -> pd
     Where it is `raw`, types, schema versions and data are as they were stored, the data in one column of dicts.
     """
     found = _Columns(raw)
-    with json_values.paused_gc():
-        for commit, rows in chunks:
-            found.add(commit, rows)
-        return found.frame()
+    for commit, rows in chunks:
+        found.add(commit, rows)
+    return found.frame()
 
 
 class _Runs:

@@ -181,6 +181,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             from_us(occurred[row]) if row in occurred else None,
             json_values.copy_json(metadata[row]) if row in metadata else {},
             one,
+            commit.store,
         )
 
 
@@ -202,6 +203,7 @@ def _only(commit: Commit) -> RecordedEvent:
         None if occurred is None else from_us(occurred),
         {} if metadata is None else json_values.copy_json(metadata),
         data,
+        commit.store,
     )
 
 

@@ -104,6 +104,10 @@ def _typed(event: object) -> Event | None:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
+        if first["type"] == "string_unicode":
+            raise InputError(
+                f"{event.type}.{field} is {json_values.shown(first['input'])}, which {json_values.SURROGATE}"
+            ) from None
         value = "missing" if first["type"] == "missing" else json_values.shown(first["input"])
         raise InputError(
             f"{event.type}.{field} is {value}: {first['msg']}; {event.type} has a class, which its data must fit"

@@ -12,11 +12,20 @@ from typing import TYPE_CHECKING
 from eventsourcing_kit.errors import InputError, MomentError
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import Protocol, TypeAlias
 
     from eventsourcing_kit.events.event import RecordedEvent
 
-    Moment: TypeAlias = "int | datetime | str | uuid.UUID | RecordedEvent"
+    class Recorded(Protocol):
+        """What an append or a command left behind: a receipt."""
+
+        store_id: uuid.UUID | None
+
+        @property
+        def position(self) -> int:
+            """The last position that it left behind."""
+
+    Moment: TypeAlias = "int | datetime | str | uuid.UUID | RecordedEvent | Recorded"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -55,9 +64,8 @@ def aware_us(value: object, what: str) -> int:
 
 def parse(moment: object) -> int | TimePoint | uuid.UUID:
     """Sort a moment into a position (int), a `TimePoint` or an id; raises `MomentError` with what to write instead."""
-    recorded = getattr(moment, "position", None)
-    if recorded is not None and hasattr(moment, "recorded_at"):
-        return operator.index(recorded)
+    if hasattr(moment, "store_id"):  # an event, a receipt: what was recorded stands at a position
+        return operator.index(moment.position)  # type: ignore[attr-defined]  # they all have one
     if isinstance(moment, uuid.UUID):
         return moment
     if isinstance(moment, str):
