@@ -37,31 +37,32 @@ if TYPE_CHECKING:
     from eventsourcing_kit.checking.report import Report
     from eventsourcing_kit.checking.schema_frames import schemas
     from eventsourcing_kit.events.command_context import context
-    from eventsourcing_kit.folding.decider import Decider
-    from eventsourcing_kit.folding.handling import Handled
     from eventsourcing_kit.folding.history import History
     from eventsourcing_kit.folding.projection import GONE, Projection
     from eventsourcing_kit.following.parked import SKIP, STOP, Park
     from eventsourcing_kit.following.subscription import Subscription
-    from eventsourcing_kit.reading.append import Append, Receipt
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_frame, rescue
+    from eventsourcing_kit.writing.append import Append
+    from eventsourcing_kit.writing.decider import Decider
+    from eventsourcing_kit.writing.handling import Handled
+    from eventsourcing_kit.writing.receipt import Receipt
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
     "ANY": "store",
-    "Append": "reading.append",
-    "Decider": "folding.decider",
+    "Append": "writing.append",
+    "Decider": "writing.decider",
     "EventStore": "store",
     "GONE": "folding.projection",
-    "Handled": "folding.handling",
+    "Handled": "writing.handling",
     "History": "folding.history",
     "NO_STREAM": "store",
     "Park": "following.parked",
     "Projection": "folding.projection",
     "Read": "reading.read",
-    "Receipt": "reading.append",
+    "Receipt": "writing.receipt",
     "Report": "checking.report",
     "ReportingDatabase": "reporting",
     "SKIP": "following.parked",

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
-from eventsourcing_kit.folding.decider import projection_of
 from eventsourcing_kit.following.waiting import check_position, check_timeout
 from eventsourcing_kit.loading.progress import bar
 from eventsourcing_kit.reading import frames
-from eventsourcing_kit.reading.append import Receipt
 from eventsourcing_kit.reading.table_progress import Progress
 from eventsourcing_kit.store import EventStore
 from eventsourcing_kit.tables import table_catalogue as catalogue
@@ -29,15 +27,17 @@ from eventsourcing_kit.tables.reported_table import ReportedTable, advance, name
 from eventsourcing_kit.tables.table_fold import mark_of
 from eventsourcing_kit.tables.table_follower import Follower
 from eventsourcing_kit.tables.table_release import EventsSource, Kept, StateSource
+from eventsourcing_kit.writing.decider import projection_of
+from eventsourcing_kit.writing.receipt import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from eventsourcing_kit.folding.decider import Decider
     from eventsourcing_kit.folding.projection import Projection
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.tables.table_release import Release, Source
+    from eventsourcing_kit.writing.decider import Decider
 
 _NAME_CHARACTERS = 120
 _EVENTS_WORTH_A_BAR = 50_000

@@ -27,24 +27,24 @@ from eventsourcing_kit.events import json_values, wanted
 from eventsourcing_kit.events.event import Event
 from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.folding.columnar import Columns
-from eventsourcing_kit.folding.decider import Decider, check_decider, projection_of
-from eventsourcing_kit.folding.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.folding.projection import Projection
 from eventsourcing_kit.folding.replay import EVERY, Steps, fold
 from eventsourcing_kit.folding.snapshots import Snapshots
 from eventsourcing_kit.following.followers import Following, follow
 from eventsourcing_kit.following.parked import STOP, OnError
 from eventsourcing_kit.following.waiting import check_timeout
-from eventsourcing_kit.log.opening import Terms, opened
 from eventsourcing_kit.reading import known_types
-from eventsourcing_kit.reading.append import Append, Receipt, as_event, checked_appends, submission
 from eventsourcing_kit.reading.read import Read, Selection, check_category
-from eventsourcing_kit.records.batch import Expected, ExpectedVersion, Submission
-from eventsourcing_kit.records.draft import Events
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
 from eventsourcing_kit.storage import keys, location
 from eventsourcing_kit.storage.underway import underway
+from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Submission
+from eventsourcing_kit.writing.checks import as_event, checked_appends, submission
+from eventsourcing_kit.writing.decider import Decider, check_decider, projection_of
+from eventsourcing_kit.writing.handling import RETRIES, Handled, Handling, check_retries, state_of
+from eventsourcing_kit.writing.opening import Terms, opened
+from eventsourcing_kit.writing.receipt import Receipt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,9 +56,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.following.subscription import Subscription
     from eventsourcing_kit.loading.known import Known
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.log.writer import Writer
-    from eventsourcing_kit.records.batch import Stored
     from eventsourcing_kit.records.moment import Moment
+    from eventsourcing_kit.writing.append import Stored
+    from eventsourcing_kit.writing.writer import Writer
 
 ANY = ExpectedVersion.ANY
 NO_STREAM = ExpectedVersion.NO_STREAM

@@ -15,8 +15,8 @@ from typing import Any
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.texts import time_text
-from eventsourcing_kit.folding.purity import checked
 from eventsourcing_kit.lessons.notebook_check import check_notebook
+from eventsourcing_kit.lessons.purity import checked
 from eventsourcing_kit.lessons.sensitivity import Sensitivity, sensitivity
 from eventsourcing_kit.lessons.specification import given
 from eventsourcing_kit.records.moment import aware_us, from_us

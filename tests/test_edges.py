@@ -211,7 +211,7 @@ def test_an_unknown_outcome_of_a_strict_class_with_aliases_can_be_repeated(store
     def lost(rows: object) -> None:
         raise OSError("lost")
 
-    writer._keeping.store = lost  # type: ignore[method-assign]
+    writer._durability.store = lost  # type: ignore[method-assign]
     with pytest.raises(ek.OutcomeUnknownError) as unknown:
         store.append("a", Aliased(Name="x", on=dt.date(2020, 1, 1)))
     other = ek.EventStore()

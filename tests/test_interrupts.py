@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.log.keeping import Flushed
-from eventsourcing_kit.log.writer import Writer
-from eventsourcing_kit.records.batch import Batch, Submission
 from eventsourcing_kit.records.rows import Draft
 from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.slate.binding import aside
+from eventsourcing_kit.writing.append import Batch, Submission
+from eventsourcing_kit.writing.durability import Flushed
+from eventsourcing_kit.writing.writer import Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,21 +50,21 @@ def test_an_append_whose_flush_fails_can_be_repeated_safely() -> None:
     store = ek.EventStore()
     writer = store._writer
     assert writer is not None
-    stored = writer._keeping.store
+    stored = writer._durability.store
 
     def stored_but_reply_lost(rows: list[tuple[bytes, bytes]]) -> None:
         stored(rows)
         raise ek.StorageError("the connection was lost")
 
-    writer._keeping.store = stored_but_reply_lost  # type: ignore[method-assign, assignment]
+    writer._durability.store = stored_but_reply_lost  # type: ignore[method-assign, assignment]
     with pytest.raises(ek.OutcomeUnknownError) as unknown:
         store.append("counter-1", [fact(1), fact(2)])
     with pytest.raises(ek.StorageError, match="open the store again"):
         store.append("counter-1", fact(3))
 
     store._log.head, store._log.life = store._log._last_entry(), Lifecycle()  # as whoever opens it again has them
-    keeping = Flushed(store._log.table, flush=False)
-    again = Writer(store._log, keeping, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None)
+    durability = Flushed(store._log.table, flush=False)
+    again = Writer(store._log, durability, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None)
     drafts = [Draft("counter-1", e.type, 1, dict(e.data), id=e.id) for e in unknown.value.events]
     assert again.append(Submission.of([Batch("counter-1", drafts)]))[0].replayed
     assert [event.data["i"] for event in store.read()] == [1, 2]

@@ -24,10 +24,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import eventsourcing_kit as ek
 from eventsourcing_kit import store as stores
-from eventsourcing_kit.log import interrupts
 from eventsourcing_kit.storage import damage, device, journal, journal_entries, keys, marker, wal
 from eventsourcing_kit.storage.slate import table
 from eventsourcing_kit.storage.slate.table import Table
+from eventsourcing_kit.writing import interrupts
 from tests.power import ROOT
 
 SMALL = 1 << 12  # a journal that is full after a few commits
@@ -284,7 +284,7 @@ def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path,
         import signal, sys
         from types import SimpleNamespace
         import eventsourcing_kit as ek
-        from eventsourcing_kit.log import interrupts
+        from eventsourcing_kit.writing import interrupts
         from eventsourcing_kit.storage import device
         store = ek.EventStore(sys.argv[1])
         store.append("a", ek.NewEvent(type="Noted", data={{"n": 0}}))
@@ -692,19 +692,19 @@ def test_an_older_writer_that_moves_on_late_forgets_nothing_of_the_newer(
     older = ek.EventStore(folder)
     older.append("a", noted(0))
     assert older._writer is not None
-    keeping, newer = older._writer._keeping, []
-    plain = keeping.again
+    durability, newer = older._writer._durability, []
+    plain = durability.again
 
     def again() -> None:
         plain()
-        monkeypatch.setattr(keeping, "again", plain)
+        monkeypatch.setattr(durability, "again", plain)
         monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
         ek.store._writers.pop(older._location.identity)
         newer.append(ek.EventStore(folder))
         newer[0].append("a", noted(2))
         assert older.position == 3
 
-    monkeypatch.setattr(keeping, "again", again)
+    monkeypatch.setattr(durability, "again", again)
     assert older.append("a", noted(1, long_text(1))).position == 2
     assert numbers(older) == numbers(newer[0]) == [0, 1, 2]
 

@@ -734,8 +734,8 @@ def test_a_load_of_unknown_outcome_says_what_is_stored_and_how_to_go_on(
     how = COLUMNS | ({"id": "key"} if has_ids else {})
     with ek.EventStore(folder, fsync=False, clock=lambda: START - MINUTE) as store:
         store.append("before", [ek.NewEvent(type="T")] * 3)
-        keeping: Any = store._writer._keeping  # type: ignore[union-attr]
-        store_rows = keeping.store
+        durability: Any = store._writer._durability  # type: ignore[union-attr]
+        store_rows = durability.store
 
         def lost(rows: Any) -> None:
             if store.position > 3:
@@ -744,7 +744,7 @@ def test_a_load_of_unknown_outcome_says_what_is_stored_and_how_to_go_on(
                 raise OSError("the connection was lost")
             store_rows(rows)
 
-        keeping.store = lost
+        durability.store = lost
         with pytest.raises(
             ek.OutcomeUnknownError, match=r"of 20,005 rows 10,000 are stored, and the next 10,000"
         ) as told:

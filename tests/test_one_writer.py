@@ -101,7 +101,7 @@ def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
     with ek.EventStore(folder, fsync=False) as older:
         older.append("a", noted(1))
         assert older._writer is not None
-        store = older._writer._keeping.store
+        store = older._writer._durability.store
 
         def overtaken(rows: Any) -> None:
             monkeypatch.undo()
@@ -110,7 +110,7 @@ def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
             take_over(folder)
             raise ek.SupersededError("another writer opened the store")
 
-        monkeypatch.setattr(older._writer._keeping, "store", overtaken)
+        monkeypatch.setattr(older._writer._durability, "store", overtaken)
         if came_first:
             assert older.append("a", noted(2)).position == 2
         else:

@@ -1,11 +1,9 @@
-"""Events become state: projections, deciders, snapshots, histories.
+"""Events become state: projections, snapshots, histories.
 
 Each module imports only from those above it.
 
     declared         folds that are declared, not written: their definition, and the handlers made of it
     projection       how events become state, written down as pure functions
-    decider          commands decided: `decide`, `evolve` and a first state
-    purity           handlers that change their state in place, found
     replay           folding a projection over the log
     running          declared folds over columns: the state after each row at once
     rows             handled events as columns, and the states after them
@@ -13,7 +11,6 @@ Each module imports only from those above it.
     state_json       states as JSON, where they read back the same
     snapshots        saved states from which replays go on
     snapshot_frames  which snapshots there are, and what they save
-    handling         a command's way: load, decide, append, and again on a conflict
     milestones       the states of all keys at a moment, found from the nearest point that is kept
     history          every state there was, with its interval; `diff`, `blame`, `first`
     difference       expected against actual, field by field

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.following.parked import Parked
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.log.writer import Writer
+    from eventsourcing_kit.writing.writer import Writer
 
 _KIND = "checkpoint"
 

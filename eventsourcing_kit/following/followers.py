@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.following.parked import Parked
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.log.writer import Writer
     from eventsourcing_kit.reading.read import Selection
+    from eventsourcing_kit.writing.writer import Writer
 
 
 class Following:

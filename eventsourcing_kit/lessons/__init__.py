@@ -3,6 +3,7 @@
 Each module imports only from those above it.
 
     notebook_check  is a notebook fit to be a strict test?
+    purity          handlers that change their state in place, found
     specification   given these events, when this command comes, then that happens
     sensitivity     is a projection idempotent, does the order matter?
 """

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import InputError, ProjectionError
 from eventsourcing_kit.folding import difference
-from eventsourcing_kit.folding.decider import Decider, projection_of
 from eventsourcing_kit.folding.replay import Fact, fold_facts
 from eventsourcing_kit.lessons.specification import store_of
 from eventsourcing_kit.records.moment import to_us
+from eventsourcing_kit.writing.decider import Decider, projection_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

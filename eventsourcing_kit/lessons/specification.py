@@ -10,18 +10,18 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.event import Event, NewEvent
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding import difference
-from eventsourcing_kit.folding.decider import Decider, projection_of
 from eventsourcing_kit.folding.projection import Projection
-from eventsourcing_kit.folding.purity import checked
-from eventsourcing_kit.reading.append import Append
-from eventsourcing_kit.records.draft import as_read, drafts
+from eventsourcing_kit.lessons.purity import checked
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.store import EventStore
+from eventsourcing_kit.writing.append import Append
+from eventsourcing_kit.writing.checks import as_read, drafts
+from eventsourcing_kit.writing.decider import Decider, projection_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from eventsourcing_kit.folding.handling import Handled
+    from eventsourcing_kit.writing.handling import Handled
 
 Given = Event | NewEvent | Append | tuple[str, Event | NewEvent]
 _STREAM = "stream-1"

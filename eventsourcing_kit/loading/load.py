@@ -16,10 +16,10 @@ from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.loading.cells import missing, plain_column, where
 from eventsourcing_kit.loading.payload import Cells, Objects, checked, held_to
 from eventsourcing_kit.loading.times import left_out
-from eventsourcing_kit.reading.append import as_event
 from eventsourcing_kit.reading.frames import NO_TIME, objects
-from eventsourcing_kit.records.batch import Submission
 from eventsourcing_kit.records.rows import Rows
+from eventsourcing_kit.writing.append import Submission
+from eventsourcing_kit.writing.checks import as_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.loading.columns import Columns
     from eventsourcing_kit.loading.payload import Kind, Payload
-    from eventsourcing_kit.log.writer import Writer
     from eventsourcing_kit.records.rows import Shape
+    from eventsourcing_kit.writing.writer import Writer
 
     Ints = npt.NDArray[np.int64]
 

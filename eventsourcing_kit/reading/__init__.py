@@ -7,6 +7,5 @@ Each module imports only from those above it.
     event_frame     the events of a read as one DataFrame
     known_types     types asked for by name: unknown ones are refused, or hinted at
     read            which events are asked for, and the events themselves
-    append          what goes into an append, and the receipt that comes back
     overview        what a store holds: its streams and types
 """

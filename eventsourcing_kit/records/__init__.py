@@ -8,6 +8,4 @@ Each module imports only from those above it.
     rows          events ready to be recorded: one by one, or many as columns
     record        one commit as bytes: record format 1, defined
     unknown       the policy for events that no class knows
-    draft         every check of an append that needs no log
-    batch         what the writer takes and gives: batches at expected versions, and where they were stored
 """

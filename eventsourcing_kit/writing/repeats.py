@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from eventsourcing_kit.errors import DuplicateIdError
 from eventsourcing_kit.events import renames, stored_data
 from eventsourcing_kit.events.json_values import shown
-from eventsourcing_kit.records.batch import Batch, Stored
+from eventsourcing_kit.writing.append import Batch, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.records.batch import Submission
     from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.records.rows import Draft, Rows
+    from eventsourcing_kit.writing.append import Submission
 
 
 def first_receipts(log: Log, submission: Submission, answered: Callable[[], None]) -> list[Stored] | None:

@@ -30,7 +30,7 @@ _MANY = 16  # commits; for fewer it is not worth waking a thread
 _ROWS_FACTOR = 3  # a commit's rows take less than so many times the bytes of what it says, however badly compressed
 
 
-class Keeping(Protocol):
+class Durability(Protocol):
     """What brings a store's rows to where they are durable. One thread at a time calls it."""
 
     worth_waiting: float  # seconds that one trip for company would save

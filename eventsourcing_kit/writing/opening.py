@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, StorageError, SupersededError
-from eventsourcing_kit.log.keeping import Flushed, Journalled
 from eventsourcing_kit.log.log import Log
-from eventsourcing_kit.log.writer import Writer
 from eventsourcing_kit.storage import device, local_folder, repair, sweep
 from eventsourcing_kit.storage.journal import refuse, take_over
 from eventsourcing_kit.storage.slate.opening import Opening, merge
 from eventsourcing_kit.storage.worker import Worker
+from eventsourcing_kit.writing.durability import Flushed, Journalled
+from eventsourcing_kit.writing.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from eventsourcing_kit.log.keeping import Keeping
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.location import Location
     from eventsourcing_kit.storage.marker import Marker, Owned
+    from eventsourcing_kit.writing.durability import Durability
 
 _MERGE_SECONDS = 2.0
 
@@ -109,7 +109,7 @@ def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[
     log = _log(location, terms, noted, journal)
     writer = None
     try:
-        writer = Writer(log, _keeping(log, terms, noted, journal), clock=terms.clock, seed=terms.seed)
+        writer = Writer(log, _durability(log, terms, noted, journal), clock=terms.clock, seed=terms.seed)
         if ready is not None:
             _tidy(log, ready, older)
         if journal is not None:
@@ -156,7 +156,7 @@ def _log(location: Location, terms: Terms, noted: Owned | None = None, journal: 
     )
 
 
-def _keeping(log: Log, terms: Terms, noted: Owned | None, journal: Journal | None) -> Keeping:
+def _durability(log: Log, terms: Terms, noted: Owned | None, journal: Journal | None) -> Durability:
     if journal is not None and noted is not None:
         noted.expect(journal=journal.key, journal_bytes=journal.bytes)  # now that it is known to be this store's
     sync = None if noted is None or log.folder is None else _sync(log, log.folder, terms, noted)

@@ -1,10 +1,10 @@
-"""From what people append to what the log takes: every check that needs no log happens here."""
+"""From what people append to what the writer takes: every check that needs no log happens here."""
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,36 @@ from pydantic import ValidationError
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import dumping, json_values, schema, stored_data
+from eventsourcing_kit.events.command_context import within
 from eventsourcing_kit.events.event import Event, NewEvent
-from eventsourcing_kit.records.moment import aware_us
+from eventsourcing_kit.records.moment import aware_us, from_us
 from eventsourcing_kit.records.rows import Draft
+from eventsourcing_kit.writing.append import Append, Batch, Events, Submission, check_expected
 
-Events = Event | NewEvent | Sequence[Event | NewEvent]
+
+def checked_appends(appends: Iterable[Append]) -> list[Append]:
+    """What was given to `append_many`, if it is some appends; raises `InputError`."""
+    if not isinstance(appends, Append | Iterable):
+        raise InputError(f"{appends!r} is no list of appends; append_many takes [ek.Append(stream, events), …]")
+    given: list[Append] = [appends] if isinstance(appends, Append) else [*appends]
+    for one in given:
+        if not isinstance(one, Append):
+            raise InputError(f"{one!r} is no append; append_many takes ek.Append(stream, events, …)")
+    if not given:
+        raise InputError("an empty append_many; give at least one ek.Append(stream, events)")
+    return given
+
+
+def submission(appends: list[Append]) -> Submission:
+    """The appends as one commit to be, every event checked."""
+    return Submission.of(
+        [
+            Batch(
+                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
+            )
+            for one in appends
+        ]
+    )
 
 
 def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = None) -> list[Draft]:
@@ -40,6 +65,16 @@ def as_read(draft: Draft, event: Event | NewEvent) -> Any:
         return json_values.copy_json(draft.data)  # not what is about to be stored: who gets it might change it
     given = event.event if isinstance(event, NewEvent) else event
     return given if type(given) is kind.cls else kind.from_rows([draft.data])[0]
+
+
+def as_event(draft: Draft) -> NewEvent:
+    """A draft as an event to be appended again."""
+    occurred_at = None if draft.occurred_us is None else from_us(draft.occurred_us)
+    kind = schema.registered(draft.type)
+    if kind is not None:
+        (event,) = kind.from_rows([draft.data])
+        return NewEvent(event, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
+    return NewEvent(type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
 
 
 def _several(events: Any) -> list[Any]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from eventsourcing_kit.errors import ProjectionError
 from eventsourcing_kit.events import callables
-from eventsourcing_kit.folding.decider import Decider, projection_of
 from eventsourcing_kit.folding.projection import Projection
+from eventsourcing_kit.writing.decider import Decider, projection_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

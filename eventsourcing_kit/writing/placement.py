@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, RecordError, StorageError
 from eventsourcing_kit.records import record
-from eventsourcing_kit.records.batch import Batch, Stored, check_version
 from eventsourcing_kit.records.moment import LAST_US, aware_us
 from eventsourcing_kit.storage import commit_rows, keys
+from eventsourcing_kit.writing.append import Batch, Stored, check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from eventsourcing_kit.log.keeping import Keeping
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.records.batch import Submission
     from eventsourcing_kit.records.record import Place
+    from eventsourcing_kit.writing.append import Submission
+
+    Begin = Callable[[list[tuple[bytes, bytes]], float], None]
 
 _MANY_STREAMS = 256
 
@@ -55,12 +56,15 @@ class Placed:
 
 
 class Placement:
-    """Places commits at the end of a log. `clock` gives the time of each; with a `seed`, ids are reproducible."""
+    """Places commits at the end of a log. `clock` gives the time of each; with a `seed`, ids are reproducible.
 
-    def __init__(self, log: Log, keeping: Keeping, *, clock: Callable[[], datetime], seed: int | None) -> None:
+    `begin` stores the rows with which a store begins, or gives up after some seconds.
+    """
+
+    def __init__(self, log: Log, begin: Begin, *, clock: Callable[[], datetime], seed: int | None) -> None:
         self._log, self._clock, self._seed = log, clock, seed
         self._check_end()
-        self._store_id = log.store_id or self._new_store(keeping)
+        self._store_id = log.store_id or self._new_store(begin)
         self._key = self._id_key()
         self.tip = Tip(log.head.last, log.head.last_us, log.head.digest)
         self._versions_complete = log.head.last == 0
@@ -86,9 +90,9 @@ class Placement:
             )
         self._log.mark_end()
 
-    def _new_store(self, keeping: Keeping) -> uuid.UUID:
+    def _new_store(self, begin: Begin) -> uuid.UUID:
         made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
-        keeping.begin([(keys.META, made.bytes)], self._log.patience)
+        begin([(keys.META, made.bytes)], self._log.patience)
         self._log.store_id = made
         return made
 

@@ -16,19 +16,19 @@ from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
 from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots
-from eventsourcing_kit.reading.append import Receipt
 from eventsourcing_kit.reading.read import Selection
-from eventsourcing_kit.records.batch import Batch, Submission
-from eventsourcing_kit.records.draft import as_read, drafts
+from eventsourcing_kit.writing.append import Batch, Submission
+from eventsourcing_kit.writing.checks import as_read, drafts
+from eventsourcing_kit.writing.receipt import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
-    from eventsourcing_kit.folding.decider import Decider
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.records.batch import Stored
+    from eventsourcing_kit.writing.append import Stored
+    from eventsourcing_kit.writing.decider import Decider
 
     StateAt = Callable[[str, int], Any]
 

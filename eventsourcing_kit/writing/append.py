@@ -1,16 +1,20 @@
-"""What the writer takes and gives: batches of drafts for streams at expected versions, and where they were stored."""
+"""An append as people give it (`Append`), as the writer takes it (`Submission`), and where it was stored (`Stored`)."""
 
 from __future__ import annotations
 
 import numbers
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
 from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, InputError
+from eventsourcing_kit.events.event import Event, NewEvent
+from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.records.rows import Rows
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.records.rows import Draft
 
+Events = Event | NewEvent | Sequence[Event | NewEvent]
 _FEW = 16  # events
 
 
@@ -34,6 +39,28 @@ class ExpectedVersion(Enum):
 
 
 Expected = int | ExpectedVersion
+
+
+@dataclass(frozen=True)
+class Append:
+    """One stream's part of `append_many`.
+
+    >>> import eventsourcing_kit as ek
+    >>> ek.Append("order-7", ek.NewEvent(type="Shipped"), expected_version=ek.NO_STREAM)
+    Append('order-7', 1 event, expected_version=NO_STREAM)
+    """
+
+    stream: str
+    events: Events
+    expected_version: Expected = ExpectedVersion.ANY
+    metadata: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        count = len(self.events) if isinstance(self.events, (list, tuple)) else 1
+        return f"Append({self.stream!r}, {counted(count)}, expected_version={self.expected_version!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
 
 
 @dataclass(frozen=True, slots=True)

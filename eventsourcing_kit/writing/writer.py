@@ -15,22 +15,22 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.log import interrupts, repeats
-from eventsourcing_kit.log.placement import Placement
 from eventsourcing_kit.records import record
 from eventsourcing_kit.storage import keys
 from eventsourcing_kit.storage.lifecycle import CLOSED
 from eventsourcing_kit.storage.worker import Latch
+from eventsourcing_kit.writing import interrupts, repeats
+from eventsourcing_kit.writing.placement import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from eventsourcing_kit.log.keeping import Keeping, Rows
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.log.placement import Placed, Tip
-    from eventsourcing_kit.records.batch import Stored, Submission
     from eventsourcing_kit.records.rows import Draft
+    from eventsourcing_kit.writing.append import Stored, Submission
+    from eventsourcing_kit.writing.durability import Durability, Rows
+    from eventsourcing_kit.writing.placement import Placed, Tip
 
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
@@ -70,12 +70,12 @@ class _Request:
 
 
 class Writer:
-    """Appends to a log. `clock` gives the time of each commit, `keeping` brings it to where it is durable."""
+    """Appends to a log. `clock` gives the time of each commit, `durability` brings it to where it is durable."""
 
-    def __init__(self, log: Log, keeping: Keeping, *, clock: Callable[[], datetime], seed: int | None) -> None:
-        self._log, self._keeping, self._life = log, keeping, log.life
+    def __init__(self, log: Log, durability: Durability, *, clock: Callable[[], datetime], seed: int | None) -> None:
+        self._log, self._durability, self._life = log, durability, log.life
         self.patience = log.patience
-        self._placement = Placement(log, keeping, clock=clock, seed=seed)
+        self._placement = Placement(log, durability.begin, clock=clock, seed=seed)
         self._queue: SimpleQueue[_Request | None] = SimpleQueue()
         self._held: _Request | None = None
         self._silent_since: float | None = None  # when the storage last answered what this thread waits for
@@ -125,7 +125,7 @@ class Writer:
             if not self._turn.acquire(blocking=False):
                 return False
             try:
-                with self._keeping.at_once(_SMALL_BYTES) as is_free:
+                with self._durability.at_once(_SMALL_BYTES) as is_free:
                     if is_free and self._queue.empty():
                         self._run([request])
                 return request.done.is_open
@@ -203,7 +203,7 @@ class Writer:
             self._life.fail(_failure(error))
         self._silent_since = time.monotonic()
         with self._turn, contextlib.suppress(Exception):  # what was acknowledged is durable as it is
-            self._keeping.close(in_place=self._log.is_in_place)
+            self._durability.close(in_place=self._log.is_in_place)
 
     def _serve(self) -> None:
         ends = False
@@ -221,7 +221,7 @@ class Writer:
 
         One with ids is a group of its own: its ids may stand in the one before, or be made in the one behind.
         """
-        group, until = [first], time.monotonic() + self._keeping.worth_waiting
+        group, until = [first], time.monotonic() + self._durability.worth_waiting
         if first.submission is not None and first.submission.has_ids:
             return group, False
         with contextlib.suppress(Empty):
@@ -289,7 +289,7 @@ class Writer:
     def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
         """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
         try:
-            self._keeping.store(rows)
+            self._durability.store(rows)
         except SupersededError:
             self._log.check_place()
             if not self._came_before(placed):
@@ -303,7 +303,7 @@ class Writer:
         stored = self._log.table.get(keys.log(placed[0].entry.first))
         if stored is None or record.digest(stored) != placed[0].entry.digest:
             return False
-        self._keeping.again()
+        self._durability.again()
         return True
 
     def _fail(self, group: list[_Request], error: BaseException) -> None:
