@@ -47,6 +47,22 @@ def written(folder: Path) -> Iterator[ek.EventStore]:
 # made and opened again
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="only Linux lists a process's open files there")
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_closed_store_holds_no_file_open(folder: Path, read_only: bool) -> None:
+    """Not one, or a notebook that opens a folder again and again would run out of them."""
+    ek.EventStore(folder, fsync=False).close()
+
+    def held() -> list[str]:
+        links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
+        return [str(link.readlink()) for link in links if link.is_symlink() and str(folder) in str(link.readlink())]
+
+    for _ in range(3):
+        with ek.EventStore(folder, fsync=False, read_only=True) if read_only else ek.EventStore(folder) as store:
+            assert store.position == 0
+        assert held() == []
+
+
 @pytest.mark.parametrize("fsync", [True, False])
 def test_what_was_appended_is_there_when_the_folder_is_opened_again(folder: Path, fsync: bool) -> None:
     """Events, versions, receipts' numbers, and the store goes on from there."""

@@ -215,6 +215,8 @@ class Log(Commits):
                 self.mark_end()
                 self.table.close(in_place=self.is_in_place)
             self.life.close()
+            if self._place is not None:
+                self._place.leave()
         self.bells.ring()
 
     def marked_end(self) -> tuple[int, str] | None:

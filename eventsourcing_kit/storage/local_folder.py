@@ -77,7 +77,14 @@ class Place:
         self._file: int | None = None
         with contextlib.suppress(OSError):  # Windows opens no folder, and moves none that is in use
             self._file = os.open(self._path, os.O_RDONLY)  # held open, so that no other gets its number
-            weakref.finalize(self, os.close, self._file).atexit = False
+            self._let_go = weakref.finalize(self, os.close, self._file)
+            self._let_go.atexit = False
+
+    def leave(self) -> None:
+        """Hold it no longer: the store is closed."""
+        if self._file is not None:
+            self._file = None
+            self._let_go()
 
     @property
     def is_there(self) -> bool:
