@@ -1,13 +1,18 @@
 """Charts of a log and of the states that it passed through: `timeline`, `evolution`, `scrubber`; `snapshots`, `lag`.
 
-Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further. Times are
-UTC for every viewer. A log of any length draws: beyond `max_marks` it is sampled, beyond `max_lanes` or
-`max_keys` the rest is left out, and a note under the title says so. Importing this module enables the kit's
-renderer (see `drawing.renderer`).
+Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further, or to put together with
+others (`&`, `|`, `+`). Times are UTC for every viewer. A log of any length draws: what there is too much of is counted
+or left out, and a note under the title says so. A name (a type, a stream, a key) has the same colour in every chart of
+a notebook. Text goes by the background, so that themes may be dark (`alt.theme.enable("dark")`).
+
+Importing this module enables the kit's renderer (see `drawing.renderer`). `chart.save("past.html", inline=True)` writes
+a page that works offline; without `inline` it loads Vega from the network when it is opened.
 """
 
 from __future__ import annotations
 
+import zlib
+from functools import partial
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +28,26 @@ from eventsourcing_kit.drawing.axes import (
     event_tooltip,
     heading,
     lane_axis,
-    lane_offset,
     lanes_height,
     legend,
     position_axis,
     quiet_axis,
     state_tooltip,
+    ticks,
     time_axis,
     value_axis,
 )
-from eventsourcing_kit.drawing.panels import lag_area, layered, moment_label, stale_marks, state_panel, state_strip
+from eventsourcing_kit.drawing.panels import (
+    PANEL_WIDTH,
+    blocks,
+    dots,
+    lag_area,
+    layered,
+    moment_label,
+    stale_marks,
+    state_panel,
+    state_strip,
+)
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.texts import counted
 
@@ -59,44 +74,47 @@ def timeline(
     lane: str = "stream",
     color: str = "type",
     time: str = "recorded_at",
+    end: str | None = None,
     max_marks: int = 2_000,
     max_lanes: int = 30,
     width: int = 600,
-    title: str = "What happened",
-) -> alt.Chart:
+    title: str | None = "What happened",
+) -> alt.LayerChart:
     """Draw each event as a mark: a lane a stream, a colour a type, and on hover what happened and when.
 
     `frame` is that of `store.read().df()`; it needs the columns stream, position, type and recorded_at, and
     those named by `lane`, `color` and `time`. `time="occurred_at"` draws events when they happened in the
-    domain; events without that time are drawn at their recorded_at. Other columns are told on hover. Of more than
-    `max_lanes` lanes those with the most events are drawn, and more than `max_marks` events are sampled evenly.
+    domain; events without that time are drawn at their recorded_at. `end` names a column of times at which they ended:
+    events are bars then, up to now where they have no end. Other columns are told on hover. Of more than
+    `max_lanes` lanes those with the most events are drawn. Events that are too many to tell them apart (some hundreds,
+    or several at once) are drawn as how many there are: the taller a bar in its lane, the more.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
         ek.charts.timeline(store.read(category="account").df()).properties(width=900)
     """
     check_limits(max_marks=max_marks, max_lanes=max_lanes)
-    table = data.as_frame(frame, ["stream", "position", "type", "recorded_at", lane, color, time], "timeline")
-    marks, notes = data.event_marks(table, lane=lane, color=color, time=time, max_lanes=max_lanes, max_marks=max_marks)
-    chart = alt.Chart(
-        marks,
-        mark=alt.MarkDef("circle", size=85, opacity=0.95, stroke="white", strokeWidth=1),
-        encoding=alt.FacetedEncoding(
-            x=time_axis(time.replace("_", " "), marks["time"]),
-            y=lane_axis(marks["lane"]),
-            yOffset=lane_offset(),
-            color=alt.Color(
-                "color:N",
-                scale=colors(marks["color"]),
-                legend=None if color == lane else legend(color, names=marks["color"]),  # the lanes name the colours
-            ),
-            tooltip=event_tooltip(lane, color),
+    needed = ["stream", "position", "type", "recorded_at", lane, color, time, *([end] if end else [])]
+    table = data.as_frame(frame, needed, "timeline")
+    marks, notes = data.event_marks(
+        table, lane=lane, color=color, time=time, end=end, max_lanes=max_lanes, max_marks=max_marks
+    )
+    x, (drawn,) = time_axis(time.replace("_", " "), marks, width=width)
+    chart = layered(
+        (blocks if "until" in marks else dots)(drawn),
+        x=x,
+        y=lane_axis(marks["lane"]),
+        color=alt.Color(
+            "color:N",
+            scale=colors(marks["color"]),
+            legend=None if color == lane else legend(color, names=marks["color"]),  # the lanes name the colours
         ),
+        tooltip=event_tooltip(lane, color, marks),
     )
     return chart.properties(
         width=width,
         height=lanes_height(marks["lane"]),
-        title=heading(title, notes or empty_note(marks)),
+        title=heading(title, notes or empty_note(marks), width),
         description=f"timeline: {counted(len(table), 'event')}, {counted_values(table, lane)}",
     )
 
@@ -108,16 +126,17 @@ def evolution(
     max_marks: int = 2_000,
     max_keys: int = 10,
     width: int = 600,
-    height: int = 280,
+    height: int | None = None,
     title: str | None = None,
 ) -> alt.LayerChart:
     """Draw how one field of the state evolved: steps over time, a line a key, ending where the key ended.
 
     What is still valid is drawn a little beyond the last event, so that the last step is seen, too.
     `frame` is that of `history.df()`: key, position, type, valid_from, valid_to and the state's columns.
-    `field` names the state column to draw, by default `state`, else the first column of numbers. Text is
-    drawn as a step a value. The `max_keys` keys with the most events are drawn, and beyond `max_marks` every peak and
-    dip, but not every event.
+    `field` names the state column to draw, by default `state`, else the first column of numbers. Numbers and times are
+    drawn as lines; of anything else it is drawn how long each key had which value: a lane a key, a colour a value.
+    The `max_keys` keys with the most events are drawn, and beyond `max_marks` every peak and dip (or the longest
+    intervals), but not every event.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -126,25 +145,42 @@ def evolution(
     check_limits(max_marks=max_marks, max_keys=max_keys)
     table = data.as_frame(frame, data.HISTORY_COLUMNS, "evolution")
     name = state_field(table, field, "evolution")
-    rows, key_notes = data.history_rows(table, name, max_keys)
-    corners, mark_notes = data.steps(rows, max_marks)
-    lines = alt.Chart(corners).encode(
-        x=time_axis("time", corners["time"], named_by=rows["time"]),
-        y=value_axis(corners["value"], name),
-        color=alt.Color("key:N", scale=colors(corners["key"]), legend=legend("key", names=corners["key"])),
-        order=alt.Order("place:Q"),
-    )
-    path = lines.mark_line(interpolate="step-after", strokeWidth=2).encode(detail=["key:N", "segment:Q"])
-    dots = lines.mark_circle(size=45, opacity=1).transform_filter("datum.event")
-    return layered(path, dots.encode(tooltip=state_tooltip(name))).properties(
+    rows, notes = data.history_rows(table, name, max_keys)
+    draw = step_lines if rows.empty or data.is_number(rows["value"]) or data.is_time(rows["value"]) else value_spans
+    chart, more = draw(rows, name, max_marks, width)
+    return chart.properties(
         width=width,
-        height=height,
+        height=height or (280 if draw is step_lines else lanes_height(rows["key"])),
         title=heading(
-            title or f"How {'the state' if name == 'state' else name} evolved",
-            key_notes + mark_notes or empty_note(corners),
+            title or f"How {'the state' if name == 'state' else name} evolved", notes + more or empty_note(rows), width
         ),
         description=f"evolution of {name}: {counted(len(table), 'event')}, {counted_values(table, 'key')}",
     )
+
+
+def step_lines(rows: pd.DataFrame, name: str, max_marks: int, width: int) -> tuple[alt.LayerChart, list[str]]:
+    """Draw a line a key; with few events a dot each, and on hover what happened."""
+    corners, notes = data.steps(rows, max_marks)
+    x, (corners,) = time_axis("time", corners, width=width, named_by=rows["time"])
+    color = partial(alt.Color, "key:N", scale=colors(corners["key"]))
+    lines = alt.Chart(corners).encode(
+        x=x,
+        y=value_axis(corners["value"], name),
+        color=color(legend=legend("key", names=corners["key"])),
+        order=alt.Order("place:Q"),
+    )
+    path = lines.mark_line(interpolate="step-after", strokeWidth=2).encode(detail=["key:N", "segment:Q"])
+    few = len(corners) <= data.MANY
+    dots = lines.mark_circle(size=45 if few else 25, opacity=float(few)).transform_filter("datum.event")
+    return layered(path, dots.encode(color=color(legend=None), tooltip=state_tooltip(name))), notes
+
+
+def value_spans(rows: pd.DataFrame, name: str, max_marks: int, width: int) -> tuple[alt.LayerChart, list[str]]:
+    """Draw how long each key had which value."""
+    spans, notes = data.intervals(rows, max_marks)
+    x, (drawn,) = time_axis("time", spans, width=width, named_by=rows["time"])
+    color = alt.Color("text:N", scale=colors(spans["text"]), legend=legend(name, names=spans["text"]))
+    return layered(blocks(drawn), x=x, y=lane_axis(rows["key"], "key"), color=color, tooltip=state_tooltip(name)), notes
 
 
 def scrubber(
@@ -162,7 +198,7 @@ def scrubber(
     the state column to show, by default `state`, else the first column of numbers. Numbers are drawn as
     bars, other values as text. The `max_keys` keys with the most events are drawn. So that no more than
     `max_marks` states are, the slider of a long history moves many positions at a time; what it shows at each stop
-    is exact.
+    is exact. Scrubbers of one log that are put together (`&`, `|`) share their slider.
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
@@ -172,19 +208,25 @@ def scrubber(
     table = data.as_frame(history, data.HISTORY_COLUMNS, "scrubber")
     name = state_field(table, field, "scrubber")
     rows, notes = data.history_rows(table, name, max_keys)
-    first, last, step = data.stops(table["position"], rows, max_marks)
-    states = data.told_on_hover(data.last_at_stops(rows, first, step))
-    told = data.moments(table, first, step)
+    first = int(table["position"].min()) - 1 if len(table) else 0
+    last = getattr(history, "as_of", int(table["position"].max()) if len(table) else 1)
+    first, step = data.stops(first, last, rows, max_marks)
+    states = data.told_on_hover(data.last_at_stops(rows, last, step))
+    told = data.moments(table, last, step)
+    few = states if len(states) == len(rows) else rows
+    marks, note = data.placed(few.assign(lane=few["key"], color=few["type"]), max_marks)
+    notes += [note] if note else []
     if step > 1:
         notes.append(f"the slider moves {step:,} positions at a time; the states at each stop are exact")
+    asof = f"asof_{zlib.crc32(repr((first, last, step, told.values.tolist())).encode()):08x}"
     slider = alt.binding_range(min=first, max=last, step=step, name="as of position ")
-    strip = state_strip(states, told).properties(width=width)
-    panels = alt.hconcat(strip, state_panel(states, name), spacing=24)
+    strip, panel = state_strip(marks, states, told, asof, width), state_panel(states, name, asof)
+    whole = width + PANEL_WIDTH + 24
     return (
-        alt.vconcat(moment_label(told, width), panels, spacing=6)
-        .add_params(alt.param(name="asof", value=last, bind=slider))
+        alt.vconcat(moment_label(told, asof, whole), alt.hconcat(strip, panel, spacing=24), spacing=6)
+        .add_params(alt.param(name=asof, value=last, bind=slider))
         .properties(
-            title=heading(title or scrubber_title(history, name), notes or empty_note(states)),
+            title=heading(title or scrubber_title(history, name), notes or empty_note(states), whole),
             description=f"scrubber of {name}: {counted(len(table), 'event')}, {counted_values(table, 'key')}",
         )
     )
@@ -210,21 +252,21 @@ def snapshots(
         for way, column in ways.items()
         for at, count, start in zip(table["position"], table[column], table["snapshot"], strict=True)
     ]
+    reach = [table["position"].max() - table["position"].min(), table["without"].max()] if rows else [1, 1]
+    scale = alt.Scale(domain=[*ways], range=list[Any]((OTHERS, PALETTE[0]))[: len(ways)])
+    across, up = (ticks(0, one, most=8, whole=True) for one in reach)
     lines = alt.Chart(type(table)(rows)).encode(
-        x=alt.X("position:Q", title="as of position", axis=quiet_axis(grid=False)),
-        y=alt.Y("folded:Q", title="events folded", axis=quiet_axis()),
-        color=alt.Color(
-            "replay:N",
-            scale=alt.Scale(domain=[*ways], range=[OTHERS, PALETTE[0]][: len(ways)]),
-            legend=legend("", "bottom") if len(ways) > 1 else None,
-        ),
+        x=alt.X("position:Q", title="as of position", axis=quiet_axis(grid=False, tickCount=across)),
+        y=alt.Y("folded:Q", title="events folded", axis=quiet_axis(tickCount=up)),
+        color=alt.Color("replay:N", scale=scale, legend=legend("", "bottom") if len(ways) > 1 else None),
         tooltip=["replay:N", "position:Q", "folded:Q", "snapshot:Q"],
     )
     path = lines.mark_line(interpolate="step-after", strokeWidth=2)
-    return layered(path, lines.mark_circle(size=30, opacity=0)).properties(
+    dots = lines.mark_circle(size=30, opacity=0).encode(color=alt.Color("replay:N", scale=scale, legend=None))
+    return layered(path, dots).properties(
         width=width,
         height=height,
-        title=heading(title, []),
+        title=heading(title, [], width),
         description=f"snapshots: {counted(len(table), 'position')}",
     )
 
@@ -254,8 +296,8 @@ def lag(
     drawn = data.as_frame(frame, lag_data.LAG_COLUMNS, "lag")
     rows, notes = lag_data.lag_rows(drawn, table, max_tables=max_tables, max_marks=max_marks)
     seen = lag_data.stale_rows(drawn, stale or {}, table)
-    times = lag_data.joined(rows["time"], seen["time"])
-    x, reach = time_axis("time", times), lag_data.reach(rows)
+    x, (rows, seen) = time_axis("time", rows, seen, width=width)
+    reach = lag_data.reach(rows)
     names = lag_data.series_names(rows)
     scale = alt.Scale(domain=names, range=[INK, *PALETTE[: len(names) - 1]])
     tooltip = [alt.Tooltip(name) for name in ("series:N", "position:Q", "behind:Q", "when:N")]
@@ -275,7 +317,7 @@ def lag(
     return layered(*layers).properties(
         width=width,
         height=height,
-        title=heading(title, notes or empty_note(rows)),
+        title=heading(title, notes or empty_note(rows), width),
         description=f"lag: {counted_values(drawn, 'table')}, {counted(len(seen), 'stale reading')}",
     )
 

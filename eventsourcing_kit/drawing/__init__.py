@@ -6,5 +6,6 @@ Each module imports only from those above it.
     lag_data    what the lag chart is drawn from
     axes        how charts look: colours, axes in UTC, lanes, legends, tooltips
     panels      what charts are put together from
+    picture     a small picture of a chart
     renderer    charts that JupyterLab draws offline and that tests can compare
 """

@@ -107,8 +107,3 @@ def reach(rows: pd.DataFrame) -> tuple[float, float]:
     low, high = float(rows["projected"].min()), float(rows["written"].max())
     room = max((high - low) * 0.15, 1.0)
     return max(low - room, 0.0), high + room / 3
-
-
-def joined(times: pd.Series, more: pd.Series) -> pd.Series:
-    """Return times of both."""
-    return pd.concat([part for part in (times, more) if len(part)] or [times], ignore_index=True)

@@ -8,12 +8,15 @@ import altair as alt
 
 from eventsourcing_kit.drawing import chart_data as data
 from eventsourcing_kit.drawing.axes import (
+    FRAME,
     FUTURE,
+    HALO,
     INK,
     PALE_INK,
     PALETTE,
     WRONG,
     colors,
+    event_tooltip,
     lane_axis,
     lane_offset,
     lanes,
@@ -21,11 +24,14 @@ from eventsourcing_kit.drawing.axes import (
     legend,
     quiet_axis,
     state_tooltip,
+    ticks,
     time_axis,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PANEL_WIDTH = 220
 
 
 def lag_area(rows: pd.DataFrame, x: alt.X, y: alt.Y) -> alt.Chart:
@@ -46,7 +52,7 @@ def stale_marks(seen: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
         "fontSize": 12,
         "fontWeight": "bold",
     }
-    halo = marks.mark_text(color="white", stroke="white", strokeWidth=4, **place)  # lines may pass below the text
+    halo = marks.mark_text(color=HALO, stroke=HALO, strokeWidth=4, **place)  # lines may pass below the text
     return [
         marks.mark_rule(color=WRONG, strokeDash=[4, 3], strokeWidth=1.5).encode(x=x, y=y, y2="written:Q"),
         marks.mark_point(color=WRONG, filled=True, size=80, opacity=1).encode(x=x, y=y, tooltip=tooltip),
@@ -55,78 +61,95 @@ def stale_marks(seen: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
     ]
 
 
-def moment_label(told: pd.DataFrame, width: int) -> alt.Chart:
+def blocks(marks: pd.DataFrame) -> alt.Chart:
+    """Draw marks that last, as blocks in their lanes."""
+    drawn: alt.Chart = (
+        alt.Chart(marks).mark_rect(height=alt.expr("datum.size")).encode(x2="until", yOffset=lane_offset())
+    )
+    return drawn
+
+
+def dots(marks: pd.DataFrame) -> alt.Chart:
+    """Draw marks that have a moment, as dots in their lanes."""
+    drawn: alt.Chart = alt.Chart(marks).mark_circle(size=70, opacity=0.85).encode(yOffset=lane_offset())
+    return drawn
+
+
+def moment_label(told: pd.DataFrame, asof: str, width: int) -> alt.Chart:
     """Draw the line of text that tells where the slider stands."""
-    text = alt.Chart(told).mark_text(align="left", x=0, fontSize=13, fontWeight="bold", color=INK)
+    text = alt.Chart(told).mark_text(align="left", x=0, fontSize=13, fontWeight="bold", color=INK, limit=width)
     return (
-        at_moment(text).encode(text="told:N").properties(width=width, height=18, view=alt.ViewBackground(stroke=None))
+        at_moment(text, asof)
+        .encode(text="told:N")
+        .properties(width=width, height=18, view=alt.ViewBackground(stroke=None))
     )
 
 
-def state_strip(states: pd.DataFrame, told: pd.DataFrame) -> alt.LayerChart:
+def state_strip(marks: pd.DataFrame, states: pd.DataFrame, told: pd.DataFrame, asof: str, width: int) -> alt.LayerChart:
     """Draw the events in lanes by key, the future in grey, and a line where the slider stands."""
-    time = time_axis("time", told["time"])
-    past = alt.Color("color:N", scale=colors(states["type"]), legend=legend("type", "bottom", states["type"]))
-    marks = states.assign(lane=states["key"], color=states["type"])
-    marks = marks.assign(place=data.spread(marks))
-    dots = (
-        alt.Chart(marks)
-        .mark_circle(size=85, opacity=1, stroke="white", strokeWidth=1)
-        .encode(
-            x=time,
-            y=lane_axis(marks["lane"]),
-            yOffset=lane_offset(),
-            color=alt.condition("datum.position <= asof", past, alt.value(FUTURE)),
-            tooltip=state_tooltip("state after"),
-        )
+    time, (marks, told) = time_axis("time", marks, told, width=width)
+    past = alt.Color("color:N", scale=colors(marks["color"]), legend=legend("type", "bottom", marks["color"]))
+    dense = "count" in marks
+    drawn = (blocks if dense else dots)(marks).encode(
+        x=time,
+        y=lane_axis(states["key"]),
+        color=alt.condition(f"datum.position <= {asof}", past, alt.value(FUTURE)),
+        tooltip=event_tooltip("key", "type", marks) if dense else state_tooltip("state after"),
     )
-    rule = at_moment(alt.Chart(told).mark_rule(color=PALE_INK, strokeDash=[3, 3]))
-    return layered(rule.encode(x=time), dots).properties(height=lanes_height(states["key"]))
+    rule = at_moment(alt.Chart(told).mark_rule(color=PALE_INK, strokeDash=[3, 3]), asof)
+    return layered(rule.encode(x=time), drawn).properties(width=width, height=lanes_height(states["key"]))
 
 
-def state_panel(states: pd.DataFrame, name: str) -> alt.LayerChart:
+def state_panel(states: pd.DataFrame, name: str, asof: str) -> alt.LayerChart:
     """Draw each key's state where the slider stands, in the lanes of the strip beside it."""
     current = (
         alt.Chart(states)
-        .transform_filter("datum.position <= asof")
+        .transform_filter(f"datum.position <= {asof}")
         .transform_aggregate(last="argmax(position)", groupby=["key"])
         .transform_calculate(value="datum.last.value", text="datum.last.text")
         .transform_filter("isValid(datum.value)")
         .encode(y=alt.Y("key:N", scale=lanes(states["key"]), axis=None))
     )
-    above = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", color=PALE_INK)
+    above = alt.TitleParams(name, anchor="start", fontSize=12, fontWeight="normal", color=PALE_INK, limit=PANEL_WIDTH)
     tooltip = [alt.Tooltip("key:N"), alt.Tooltip("text:N", title=name)]
     is_number = data.is_number(states["value"])
     panel = number_bars(current, states["value"], tooltip) if is_number else state_texts(current, tooltip)
-    return panel.properties(width=220, height=lanes_height(states["key"]), title=above)
+    return panel.properties(width=PANEL_WIDTH, height=lanes_height(states["key"]), title=above)
 
 
 def number_bars(current: alt.Chart, values: pd.Series, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
     """Draw numbers as bars, each with its number; the domain is fixed, so that nothing jumps."""
-    domain = alt.Scale(domain=data.reach(values), nice=False)
-    x = alt.X("value:Q", scale=domain, axis=quiet_axis(title=None, tickCount=4))
+    low, high = data.reach(values)
+    axis = quiet_axis(title=None, tickCount=ticks(low, high, most=4, whole=data.are_whole(values)))
+    x = alt.X("value:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=axis, stack=None)
     align, dx = alt.expr("datum.value < 0 ? 'right' : 'left'"), alt.expr("datum.value < 0 ? -5 : 5")
     bars = current.mark_bar(color=PALETTE[0], size=14, cornerRadius=2)
-    labels = current.mark_text(color=INK, align=align, dx=dx)
+    labels = current.mark_text(color=INK, align=align, dx=dx, limit=100)
     return layered(bars.encode(x=x, tooltip=tooltip), labels.encode(x=x, text="text:N"))
 
 
 def state_texts(current: alt.Chart, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
     """Draw states that are no numbers as text; on hover more of it is told than there is room for."""
-    texts = current.mark_text(align="left", x=0, dx=6, color=INK, limit=210)
+    texts = current.mark_text(align="left", x=0, dx=6, color=INK, limit=PANEL_WIDTH - 10)
     return layered(texts.encode(text="text:N", tooltip=tooltip))
 
 
-def layered(*charts: alt.Chart) -> alt.LayerChart:
-    """Lay charts over each other."""
-    return alt.LayerChart(layer=list(charts))
+def layered(*charts: alt.Chart, **encoding: Any) -> alt.LayerChart:
+    """Lay charts over each other, whose colours remain their own where they are put together with other charts.
+
+    Of several that have colours only one can have a legend, or it would be there twice.
+    """
+    outer = alt.LayerChart(layer=list(charts), encoding=alt.FacetedEncoding(**encoding) if encoding else alt.Undefined)
+    own: alt.LayerChart = outer.resolve_scale(color="independent").properties(view=alt.ViewBackground(stroke=FRAME))
+    return own
 
 
-def at_moment(chart: alt.Chart) -> alt.Chart:
+def at_moment(chart: alt.Chart, asof: str) -> alt.Chart:
     """Keep of the moments only the last at or before the slider's position: its time and what it tells."""
+    time = "isString(datum.last.time) ? toDate(datum.last.time) : datum.last.time"
     return (
-        chart.transform_filter("datum.position <= asof")
+        chart.transform_filter(f"datum.position <= {asof}")
         .transform_aggregate(last="argmax(position)")
-        .transform_calculate(time="toDate(datum.last.time)", told="datum.last.told")
         .transform_filter("isValid(datum.last)")
+        .transform_calculate(time=time, told=f"'position ' + format({asof}, ',') + ' · ' + datum.last.told")
     )

@@ -9,6 +9,7 @@ import pandas as pd
 import vl_convert
 
 import eventsourcing_kit as ek
+from eventsourcing_kit.drawing.picture import smaller
 from tests.notebooks import generate_data
 
 PICTURE = Path(__file__).parents[2] / "notebooks" / "images" / "time_travel.png"
@@ -38,13 +39,14 @@ def spec() -> dict[str, Any]:
     """The chart, with its slider left standing in the second week."""
     store = ek.from_frame(pd.DataFrame(generate_data.rows()), stream="case", type="activity", recorded_at="time")
     chart = ek.charts.scrubber(store.history(balance()), title="Five accounts, as of any moment").to_dict()
-    next(param for param in chart["params"] if param["name"] == "asof")["value"] = POSITION
+    (slider,) = chart["params"]
+    slider["value"] = POSITION
     return {**chart, "background": "white", "padding": 16}
 
 
 def picture() -> bytes:
     """The picture's bytes, the same every time (with one version of vl-convert, which brings its own fonts)."""
-    return vl_convert.vegalite_to_png(spec(), scale=1.5)
+    return smaller(vl_convert.vegalite_to_png(spec(), scale=1.5))
 
 
 if __name__ == "__main__":
