@@ -3,6 +3,7 @@
 # make check      run the quick part of it: no test that starts another process, a kernel or a browser
 # make notebooks  run all notebooks again and save them; says so when two runs differ
 # make bench      print the benchmarks' figures, how each call's cost grows, and ratios to other stores (installs them)
+# make pages      write the notebooks as pages that work offline
 # make clean      remove what the commands above made
 #
 # Nothing but Python 3.11 or later, pip and make is assumed. PYTHON=… names another Python.
@@ -13,7 +14,7 @@ RUN := $(VENV)/bin/python
 LAB_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check lint format types pyright imports tests notebooks bench clean
+.PHONY: help setup lab test check lint format types pyright imports tests notebooks pages bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -64,6 +65,9 @@ tests: setup
 
 notebooks: setup
 	$(RUN) -m tests.notebooks.save
+
+pages: setup
+	$(RUN) -m tests.notebooks.pages
 
 bench: setup
 	@if $(RUN) -m pip --version >/dev/null 2>&1; then pip="$(RUN) -m pip"; \

@@ -19,6 +19,8 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.notebooks import pages
+
 pytestmark = pytest.mark.processes
 
 BROWSER, DRIVER = "chromium", "chromedriver"
@@ -187,3 +189,16 @@ def test_the_slider_is_as_wide_as_its_chart(opened: webdriver.Chrome) -> None:
     slider = opened.find_element(By.CSS_SELECTOR, SLIDER)
     canvas = opened.find_elements(By.CSS_SELECTOR, ".vega-embed canvas")[-1]
     assert slider.size["width"] > 0.95 * canvas.size["width"]
+
+
+def test_a_page_of_the_notebook_is_alive_without_network_and_kernel(folder: Path, browser: webdriver.Chrome) -> None:
+    pages.main([str(folder / "charts.ipynb")])
+    browser.get((folder / "pages" / "charts.html").as_uri())
+    WebDriverWait(browser, 40).until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".chart svg")) == 3)
+    bars = []
+    for position in (0, 3, 6):
+        browser.execute_script(MOVE_SLIDER, position)
+        time.sleep(0.3)
+        bars.append(len(browser.find_elements(By.CSS_SELECTOR, "path[aria-roledescription=bar]")))
+    assert bars == [0, 2, 2]
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]

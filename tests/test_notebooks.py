@@ -16,7 +16,7 @@ import pytest
 from nbformat import NotebookNode
 
 from eventsourcing_kit.testing import check_notebook
-from tests.notebooks import execution, save
+from tests.notebooks import execution, pages, save
 
 NOTEBOOKS = execution.all_notebooks()
 CHART = "application/vnd.vegalite.v5+json"
@@ -40,6 +40,15 @@ def test_each_notebook_is_as_make_notebooks_saves_it(path: Path) -> None:
     saved = path.read_text(encoding="utf-8")
     assert saved == execution.text(execution.read(path)), "run `make notebooks`"
     assert not FOREIGN_PATH.search(saved)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_has_a_page_with_the_same_charts(path: Path) -> None:
+    """Made by `make pages`."""
+    page = (path.parent / "pages" / f"{path.stem}.html").read_text(encoding="utf-8")
+    shown = [data[CHART] for _, data in _shown(execution.read(path)) if CHART in data]
+    assert shown
+    assert all(pages.chart(spec) in page for spec in shown), "run `make pages`"
 
 
 def _change_frame(notebook: NotebookNode) -> int | None:

@@ -1,1 +1,1 @@
-"""What runs the notebooks: `save` re-executes and saves them, `execution` is how one is run."""
+"""What runs the notebooks: `save` runs and saves them, `pages` makes pages of them, `execution` is how one is run."""

@@ -16,7 +16,7 @@ from nbclient.exceptions import CellExecutionError
 
 from eventsourcing_kit.errors import NotebookError
 from eventsourcing_kit.lessons.notebook_check import check_notebook
-from tests.notebooks import execution
+from tests.notebooks import execution, pages
 
 RUNS = [{"TZ": "UTC", "PYTHONHASHSEED": "1"}, {"TZ": "Asia/Kolkata", "PYTHONHASHSEED": "2"}]
 LONGEST_DIFFERENCE = 60
@@ -34,9 +34,15 @@ def main(arguments: list[str]) -> int:
         problem = problem or _saved(path, text)
         failures += bool(problem)
         print(f"{path.name}: {problem or 'saved; both runs gave the same'}")
+    if shown := [str(path) for path, (_, bad) in zip(paths, texts, strict=True) if not bad and _has_page(path)]:
+        pages.main(shown)
     for name, _, _ in written:
         print(f"{name} was written by a notebook: write to memory or a temporary folder")
     return failures + len(written)
+
+
+def _has_page(path: Path) -> bool:
+    return path.parent == execution.NOTEBOOKS
 
 
 def run_twice(path: Path) -> tuple[str, str]:
