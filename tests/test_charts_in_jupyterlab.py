@@ -17,6 +17,7 @@ import pytest
 from nbclient import NotebookClient
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.notebooks import pages
@@ -191,8 +192,20 @@ def test_the_slider_is_as_wide_as_its_chart(opened: webdriver.Chrome) -> None:
     assert slider.size["width"] > 0.95 * canvas.size["width"]
 
 
+def test_the_slider_obeys_keys(opened: webdriver.Chrome) -> None:
+    """Which JupyterLab would otherwise take for itself."""
+    for button in opened.find_elements(By.CSS_SELECTOR, ".jp-Dialog .jp-mod-reject"):
+        button.click()  # it asks which kernel to start, in front of everything
+    slider = opened.find_element(By.CSS_SELECTOR, SLIDER)
+    opened.execute_script(MOVE_SLIDER, 4)
+    for key, position in [(Keys.ARROW_LEFT, "3"), (Keys.ARROW_RIGHT, "4"), (Keys.HOME, "0"), (Keys.END, "6")]:
+        slider.send_keys(key)
+        WebDriverWait(opened, 5).until(lambda _, at=position: slider.get_attribute("value") == at)
+
+
 def test_a_page_of_the_notebook_is_alive_without_network_and_kernel(folder: Path, browser: webdriver.Chrome) -> None:
     pages.main([str(folder / "charts.ipynb")])
+    browser.get_log("browser")  # what was there before is no concern of the page
     browser.get((folder / "pages" / "charts.html").as_uri())
     WebDriverWait(browser, 40).until(lambda b: len(b.find_elements(By.CSS_SELECTOR, ".chart svg")) == 3)
     bars = []
