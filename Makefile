@@ -14,7 +14,7 @@ RUN := $(VENV)/bin/python
 LAB_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test check lint format types pyright imports tests notebooks pages bench clean
+.PHONY: help setup lab test check lint format types imports tests notebooks pages bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -53,8 +53,7 @@ format: setup
 
 types: setup
 	$(RUN) -m mypy
-
-pyright: setup
+	$(VENV)/bin/basedpyright --pythonpath $(RUN)
 	$(VENV)/bin/basedpyright --pythonpath $(RUN)
 
 imports: setup

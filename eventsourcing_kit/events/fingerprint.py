@@ -124,7 +124,7 @@ class Walk:
             self._all("named tuple", (type(value), *value))
         elif isinstance(value, (set, frozenset)) and type(value) in (set, frozenset):
             self._say(type(value).__name__, *sorted(map(self._of_member, value)))
-        elif type(value) in (dict, types.MappingProxyType):
+        elif type(value) is dict or isinstance(value, types.MappingProxyType):
             self._all("dict", [part for item in value.items() for part in item])
         elif isinstance(value, (dict, list, tuple)):
             content = value.items() if isinstance(value, dict) else value

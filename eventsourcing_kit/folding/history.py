@@ -256,7 +256,7 @@ class History:
 
     def _setters(self, key: Any, names: list[str], upto: int) -> list[int | None]:
         """For each field of a key, the row of the last event that gave it its value."""
-        rows = self._rows_of(key, upto).tolist() if names else []
+        rows: list[int] = self._rows_of(key, upto).tolist() if names else []
         if not rows or self._rows.gone[rows[-1]]:
             return [rows[-1] if rows else None] * len(names)
         found: dict[str, int] = {}

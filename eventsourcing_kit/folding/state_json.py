@@ -64,9 +64,9 @@ def _in_utc(value: Any) -> Any:
     if isinstance(value, (list, set, frozenset)):
         return type(value)(map(_in_utc, value))
     if isinstance(value, tuple):
-        return value._make(map(_in_utc, value)) if hasattr(value, "_make") else tuple(map(_in_utc, value))
+        return getattr(value, "_make", tuple)(map(_in_utc, value))
     if isinstance(value, BaseModel):
-        value.__dict__.update(_in_utc(value.__dict__))
+        vars(value).update(_in_utc(vars(value)))
     elif dataclasses.is_dataclass(value):
         for one in dataclasses.fields(value):
             object.__setattr__(value, one.name, _in_utc(getattr(value, one.name)))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         @property
         def position(self) -> int:
             """The last position that it left behind."""
+            ...
 
     Moment: TypeAlias = "int | datetime | str | uuid.UUID | RecordedEvent | Recorded"
 
