@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eventsourcing_kit.errors import NotebookError
+from eventsourcing_kit.lessons.cell_source import cells_problems
 
 Cell = Mapping[str, Any]
 Output = Mapping[str, Any]
@@ -30,11 +31,7 @@ ALLOWED_MARKS = {"nbval-check-output", *RAISING_MARKS}
 _MARK = re.compile(r"nbval-|pytest-validate-|skip-execution$")
 _MARK_IN_SOURCE = re.compile(r"^\s*#[# ]*((?:NBVAL|PYTEST_VALIDATE)_[A-Z_]+)\s*$", re.MULTILINE)
 
-# What nbval cannot compare in a cell's source, then in its outputs, each with what to do about it.
-SOURCE_PATTERNS = {
-    r"\bdisplay_id\s*=": "display_id= cannot be compared; show the final output once",
-    r"\bclear_output\s*\(": "clear_output() cannot be compared; show the final output once",
-}
+# What nbval cannot compare in outputs, each with what to do about it. (What the source tells is in cell_source.)
 OUTPUT_PATTERNS = {
     r"\bat 0x[0-9a-fA-F]+|\b0x7f[0-9a-f]{6,}": "a memory address; give the object a repr, or don't show it",
     r"/tmp/|/var/tmp/|/var/folders/|\b[A-Z]:\\Users\\|(?<![\w.])/(?:home|Users)/\w+/": (
@@ -57,8 +54,9 @@ def check_notebook(path: str | PathLike[str]) -> None:
 
     Fit means: every code cell run, numbered 1, 2, 3 … in order; nothing on stderr; errors only in cells
     tagged `raises-exception`; no tag or comment that skips a cell or ignores its output; nothing in the
-    outputs that differs from run to run (memory addresses, temporary paths, random ids, progress bars, timings, more
-    than one live widget); and charts that draw offline.
+    outputs that differs from run to run (memory addresses, temporary paths, random ids and values, clocks, sets of
+    texts, progress bars, timings, more than one live widget), or that nbval cannot compare (updates of a display, wiped
+    outputs, widgets' outputs); and charts that draw offline.
 
     >>> import json, pathlib, tempfile
     >>> cell = {"cell_type": "code", "id": "sum", "source": "1 + 1", "metadata": {}, "outputs": []}
@@ -118,11 +116,13 @@ def _problems(notebook: Mapping[str, Any]) -> Iterator[str]:
     if not cells:
         yield "it has no code cell, so it tests nothing: add one"
     written = "".join(_text(cell["source"]) for cell in cells)
-    for number, cell in enumerate(cells, start=1):
+    sources = cells_problems([_text(cell["source"]) for cell in cells], ["\n".join(_all_texts(cell)) for cell in cells])
+    for number, (cell, of_source) in enumerate(zip(cells, sources, strict=True), start=1):
         name = f"code cell {number} (id {cell['id']!r})" if "id" in cell else f"code cell {number}"
         for rule in CELL_RULES:
             yield from (f"{name} {problem}" for problem in rule(number, cell))
-        yield from (f"{name} {problem}" for problem in _ids_are_fixed(cell, written))
+        random_ids = list(_ids_are_fixed(cell, written))
+        yield from (f"{name} {problem}" for problem in random_ids or of_source)
     widgets = sum(WIDGET in output.get("data", {}) for cell in cells for output in cell["outputs"])
     if widgets > 1:
         yield f"it shows {widgets} live widgets: keep one at most"
@@ -148,13 +148,6 @@ def _marks(cell: Cell) -> list[str]:
     return [*cell["metadata"].get("tags", []), *(comment.lower().replace("_", "-") for comment in comments)]
 
 
-def _source_is_comparable(_number: int, cell: Cell) -> Iterator[str]:
-    source = _text(cell["source"])
-    for pattern, cure in SOURCE_PATTERNS.items():
-        if re.search(pattern, source):
-            yield f"cannot be a test: {cure}"
-
-
 def _is_quiet(_number: int, cell: Cell) -> Iterator[str]:
     """No error but where one is meant, and nothing on stderr."""
     for output in cell["outputs"]:
@@ -169,16 +162,19 @@ def _is_quiet(_number: int, cell: Cell) -> Iterator[str]:
 
 
 def _outputs_are_stable(_number: int, cell: Cell) -> Iterator[str]:
-    shown = [text for output in cell["outputs"] for text in _texts(_shown(output))]
-    yield from sorted({problem for text in shown for problem in _found(text)})
+    yield from sorted({problem for text in _all_texts(cell) for problem in _found(text)})
 
 
 def _ids_are_fixed(cell: Cell, written: str) -> Iterator[str]:
     """A UUID of version 4 is random, unless somebody wrote it down."""
-    shown = {one for output in cell["outputs"] for text in _texts(_shown(output)) for one in _RANDOM_ID.findall(text)}
+    shown = {one for text in _all_texts(cell) for one in _RANDOM_ID.findall(text)}
     for one in sorted(shown):
         if one not in written:
             yield f"shows {one!r}: a random id; make it of a fixed one: uuid.UUID('{one}')"
+
+
+def _all_texts(cell: Cell) -> Iterator[str]:
+    return (text for output in cell["outputs"] for text in _texts(_shown(output)))
 
 
 def _found(text: str) -> Iterator[str]:
@@ -205,7 +201,6 @@ def _charts_draw(_number: int, cell: Cell) -> Iterator[str]:
 CELL_RULES: list[Callable[[int, Cell], Iterator[str]]] = [
     _is_run_in_order,
     _is_not_skipped,
-    _source_is_comparable,
     _is_quiet,
     _outputs_are_stable,
     _charts_draw,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,16 @@ def text(notebook: nbformat.NotebookNode) -> str:
 def _names_a_file(part: str) -> bool:
     """Is this part of a traceback a frame in some file of this machine, rather than in a cell?"""
     return _COLOUR.sub("", part).lstrip().startswith("File ")
+
+
+def cells_that_fail(path: Path, environment: dict[str, str] | None = None) -> list[int]:
+    """The code cells of a notebook, counted from 0, that strict nbval says are not as saved."""
+    options = ["--nbval", "--nbval-current-env", "-c", os.devnull, "--rootdir", str(path.parent)]
+    quiet = ["-p", "no:cacheprovider", "-q", "-rf", "--color=no", "--tb=no"]
+    command = [sys.executable, "-m", "pytest", *options, *quiet, str(path)]
+    variables = {**os.environ, **(environment or {})}
+    run = subprocess.run(
+        command, cwd=path.parent, env=variables, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert re.search(r"\d+ (passed|failed)", run.stdout), run.stdout
+    return [int(number) for number in re.findall(r"^FAILED .*::Cell (\d+)", run.stdout, re.MULTILINE)]
