@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import BaseModel
@@ -70,6 +73,21 @@ def _plain_key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise InputError(f"{where} has the key {key!r}; the keys of plain JSON are text, so write {str(key)!r}")
     return _plain_text(key, f"a key of {where}")
+
+
+@contextmanager
+def plain_objects_only() -> Iterator[None]:
+    """Plain objects are made in great number: the cycle collector, which would walk all of them, has nothing to find.
+
+    Nobody else's code may run meanwhile: it is to find the collector as people left it.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def shown(value: object) -> str:

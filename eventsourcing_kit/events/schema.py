@@ -27,7 +27,7 @@ from eventsourcing_kit.events.json_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -160,13 +160,30 @@ class Schema:
                 ]
         return columns if self.is_plain(columns) else None
 
-    def plain_objects(self, stored: dict[str, list[Any]]) -> list[Any] | None:
-        """Event objects of columns of stored values that need no look by pydantic; None where they do."""
+    def plain_objects(self, stored: dict[str, list[Any]]) -> Iterator[Any] | None:
+        """Event objects of columns of stored values that need no look by pydantic; None where they do.
+
+        Each is made when it is asked for, so that one that is done with is gone before the next is there.
+        """
         if not self._plain_fields or not self.is_plain(stored):
             return None
-        names = tuple(self._plain_fields)
-        rows = zip(*(stored[name] for name in names), strict=True)
-        return [_unchecked(self.cls, dict(zip(names, row))) for row in rows]  # noqa: B905  # "strict" takes time
+        return map(self._unchecked, zip(*(stored[name] for name in self._plain_fields), strict=True))
+
+    @cached_property
+    def _unchecked(self) -> Callable[[tuple[Any, ...]], BaseModel]:
+        """`cls.model_construct(…)` with the values of all fields, in a fifth of its time."""
+        cls, names = self.cls, tuple(self._plain_fields or ())
+        every = set(names)
+
+        def made(values: tuple[Any, ...]) -> BaseModel:
+            one = cls.__new__(cls)
+            _set_values(one, dict(zip(names, values)))  # noqa: B905  # "strict" takes time
+            _set_fields_set(one, every.copy())
+            _set_extra(one, None)
+            _set_private(one, None)
+            return one
+
+        return made
 
     def plain_rows(self, events: list[Any]) -> list[dict[str, Any]] | None:
         """The rows of objects whose values read back equal as they are; None where that takes a closer look."""
@@ -189,16 +206,6 @@ _slots = vars(BaseModel)
 _set_values = _slots["__dict__"].__set__
 _set_fields_set = _slots["__pydantic_fields_set__"].__set__
 _set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
-
-
-def _unchecked(cls: type[BaseModel], values: dict[str, Any]) -> BaseModel:
-    """`cls.model_construct(**values)` with all fields given, in a quarter of its time."""
-    made = cls.__new__(cls)
-    _set_values(made, values)
-    _set_fields_set(made, set(values))
-    _set_extra(made, None)
-    _set_private(made, None)
-    return made
 
 
 def _names_of(field: str, info: FieldInfo) -> Iterator[str]:

@@ -14,7 +14,7 @@ from eventsourcing_kit.errors import InputError, SchemaError
 from eventsourcing_kit.events import renames, schema, upcasters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from eventsourcing_kit.events.schema import Schema
     from eventsourcing_kit.events.upcasters import Upcaster
@@ -33,16 +33,29 @@ def is_upcast(kind: Schema, version: int) -> bool:
     return version < kind.version and bool(upcasters.of(kind.name))
 
 
-def from_columns(
+def each(
     type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
-) -> list[Any]:
-    """The data of stored events of one shape: event objects where a class knows them, else dicts."""
+) -> Iterator[Any]:
+    """The data of stored events of one shape, one by one: event objects where a class knows them, else dicts.
+
+    Raises `SchemaError` before the first where one of them doesn't fit its class.
+    """
     kind = reader(type_, version)
     plain = None if kind is None or is_upcast(kind, version) else kind.plain_objects(_named(fields, columns))
     if plain is not None:
         return plain
-    rows = _rows(fields, columns, len(positions))
-    return rows if kind is None else _objects(kind, version, rows, positions)
+    if kind is not None:
+        return iter(_objects(kind, version, _rows(fields, columns, len(positions)), positions))
+    if not columns:
+        return ({} for _ in positions)
+    return (dict(zip(fields, row)) for row in zip(*columns, strict=True))  # noqa: B905  # "strict" takes time
+
+
+def from_columns(
+    type_: str, version: int, fields: list[str], columns: list[list[Any]], positions: Sequence[int]
+) -> list[Any]:
+    """As `each`, in a list."""
+    return list(each(type_, version, fields, columns, positions))
 
 
 def values_of(

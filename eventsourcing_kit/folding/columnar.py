@@ -15,7 +15,7 @@ import numpy as np
 
 from eventsourcing_kit.errors import SchemaError
 from eventsourcing_kit.events import renames, schema, stored_data
-from eventsourcing_kit.folding.replay import EVERY
+from eventsourcing_kit.folding.replay import EVERY, stream_numbers
 from eventsourcing_kit.folding.rows import OfFields, Rows
 from eventsourcing_kit.folding.running import Given, Groups, Inexact, column, constants
 from eventsourcing_kit.reading import known_types
@@ -134,12 +134,10 @@ class _Reading:
             return np.array([-1 if key is None else self._code(key) for key in keys], dtype=np.int64)
         if self._key is None:
             return np.full(len(rows), self._code(None), dtype=np.int64)
-        own = commit.stream_codes[rows]
-        touched, first, at = np.unique(own, return_index=True, return_inverse=True)
-        codes, streams = np.empty(len(touched), dtype=np.int64), commit.streams
-        in_order = np.argsort(first)
-        codes[in_order] = [self._code(streams[code]) for code in touched[in_order].tolist()]
-        return codes[at]
+        if self._only is EVERY:
+            return stream_numbers(commit, rows, self._keys)
+        streams = commit.streams
+        return np.array([self._code(streams[code]) for code in commit.stream_codes[rows].tolist()], dtype=np.int64)
 
     def _code(self, key: Any) -> int:
         if self._only is not EVERY and key != self._only:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -13,7 +14,7 @@ from eventsourcing_kit.events import callables, renames
 from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.folding.projection import GONE, STREAM
 from eventsourcing_kit.reading import known_types
-from eventsourcing_kit.reading.read import data_of, recorded
+from eventsourcing_kit.reading.read import data_of, each_of, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,6 +103,16 @@ class Steps:
         self.states += states
 
 
+def stream_numbers(commit: Commit, rows: Ints, numbers: dict[Any, int]) -> Ints:
+    """For each row of a commit the number of its stream; new ones are numbered in order of appearance."""
+    touched, first, at = np.unique(commit.stream_codes[rows], return_index=True, return_inverse=True)
+    in_order = np.argsort(first)
+    streams = commit.streams
+    found = np.empty(len(touched), dtype=np.int64)
+    found[in_order] = [numbers.setdefault(streams[code], len(numbers)) for code in touched[in_order].tolist()]
+    return found[at]
+
+
 def versioned_facts(projection: Projection, log: Log, selection: Selection) -> Iterator[tuple[Fact, int]]:
     """The selected events, each with its version."""
     needs_record = any(handler.needs_record for handler in projection.every_handler)
@@ -183,9 +194,9 @@ class _Quick:
             rows = rows[np.array([bool(own) for own in handlers])[commit.shape_codes[rows]]]
         codes, held, begun = self._codes(commit, rows), self._held, self._projection.begun
         shapes = commit.shape_codes[rows].tolist()
-        functions = [[one.function for one in own] for own in handlers]
+        functions = [tuple(one.function for one in own) for own in handlers]
         made: list[Any] = []
-        for code, shape, event in zip(codes.tolist(), shapes, data_of(commit, rows), strict=True):
+        for code, shape, event in zip(codes.tolist(), shapes, each_of(commit, rows), strict=True):
             state = held[code]
             for function in functions[shape]:
                 before = begun() if state is _ABSENT or state is GONE else state
@@ -203,19 +214,12 @@ class _Quick:
     def _codes(self, commit: Commit, rows: Ints) -> Ints:
         """The number of each event's key, in order of appearance."""
         if self._is_single:
-            return np.full(len(rows), self._code(None), dtype=np.int64)
-        touched, first, at = np.unique(commit.stream_codes[rows], return_index=True, return_inverse=True)
-        codes, streams = np.empty(len(touched), dtype=np.int64), commit.streams
-        in_order = np.argsort(first)
-        codes[in_order] = [self._code(streams[code]) for code in touched[in_order].tolist()]
-        found: Ints = codes[at]
+            found = np.full(len(rows), self._numbers.setdefault(None, 0), dtype=np.int64)
+        else:
+            found = stream_numbers(commit, rows, self._numbers)
+        new = islice(self._numbers, len(self._held), None)
+        self._held += [self._given.get(key, _ABSENT) for key in new]
         return found
-
-    def _code(self, key: Any) -> int:
-        code = self._numbers.setdefault(key, len(self._numbers))
-        if code == len(self._held):
-            self._held.append(self._given.get(key, _ABSENT))
-        return code
 
     def _raise(
         self, handlers: list[Handler], function: Any, commit: Commit, row: int, event: Any, before: Any, after: Any

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from eventsourcing_kit.events import renames, stored_data
+from eventsourcing_kit.events import json_values, renames, stored_data
 from eventsourcing_kit.reading.frames import NO_TIME, column, field_names, integers, objects, strings, times
 from eventsourcing_kit.records import ids
 
@@ -36,7 +36,8 @@ def of_events(chunks: Iterable[tuple[Commit, Ints]], *, raw: bool = False) -> pd
     """
     found = _Columns(raw)
     for commit, rows in chunks:
-        found.add(commit, rows)
+        with json_values.plain_objects_only():
+            found.add(commit, rows)
     return found.frame()
 
 
@@ -203,7 +204,8 @@ class _Columns:
         return times(us)
 
     def _metadata(self) -> Any:
-        found = objects([{} for _ in range(self.count)])
+        with json_values.plain_objects_only():
+            found = objects([{} for _ in range(self.count)])
         for at, one in self.metadata:
             found[at] = one
         return found

@@ -128,28 +128,27 @@ class Selection:
 
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
     """The data of the events at `rows`, in that order: event objects where a class knows them, else dicts."""
-    if len(rows) == commit.count and len(commit.shapes) == 1 and rows[0] <= rows[-1]:
-        (shape,) = commit.shapes
-        return stored_data.from_columns(
-            shape.type, shape.schema_version, shape.fields, shape.columns, commit.positions.tolist()
-        )
+    order = np.argsort(rows, kind="stable")
     data: list[Any] = [None] * len(rows)
+    for i, one in zip(order.tolist(), each_of(commit, rows[order]), strict=True):
+        data[i] = one
+    return data
+
+
+def each_of(commit: Commit, rows: Ints) -> Iterator[Any]:
+    """The data of the events at rising `rows`, one by one; raises `SchemaError` before the first."""
     codes = commit.shape_codes[rows]
-    order = np.lexsort((rows, codes))
-    for picked in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-        if not len(picked):
-            continue
+    order = np.argsort(codes, kind="stable")
+    found: dict[int, Iterator[Any]] = {}
+    for picked in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(rows) else ():
         code, at = int(codes[picked[0]]), rows[picked]
-        shape = commit.shapes[code]
-        columns = shape.columns
+        shape, columns = commit.shapes[code], commit.shapes[code].columns
         if len(at) < len(commit.rows_of_shapes[code]):
             inside = commit.places_in_shapes[at].tolist()
-            columns = [[column[i] for i in inside] for column in shape.columns]
+            columns = [[column[i] for i in inside] for column in columns]
         positions = (at + commit.first).tolist()
-        objects = stored_data.from_columns(shape.type, shape.schema_version, shape.fields, columns, positions)
-        for i, one in zip(picked.tolist(), objects, strict=True):
-            data[i] = one
-    return data
+        found[code] = stored_data.each(shape.type, shape.schema_version, shape.fields, columns, positions)
+    return found.popitem()[1] if len(found) == 1 else map(next, map(found.__getitem__, codes.tolist()))
 
 
 def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:

@@ -35,6 +35,7 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -44,6 +45,7 @@ import numpy as np
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError, RecordError
+from eventsourcing_kit.events.json_values import plain_objects_only
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.record_check import (
     EXTRAS,
@@ -67,6 +69,7 @@ NO_PREVIOUS = bytes(32)
 _HEAD = struct.Struct(">2sBB16s32s")
 _COMPRESSED = 1
 _COMPRESS_FROM_BYTES = 256
+_MANY_BYTES = 4096
 _BODY_BYTES = 1 << 28
 _SMALL_BODY_BYTES = 1 << 24
 _MOST_TIMES_SMALLER = 100
@@ -298,8 +301,9 @@ def decode(record: bytes) -> Commit:
     _, _, _, store, previous = _HEAD.unpack_from(record)
     try:
         text = record[_HEAD.size :]
-        body = from_json(_decompressed(text) if flags else text)
-        check_body(body)
+        with plain_objects_only() if len(text) >= _MANY_BYTES else nullcontext():
+            body = from_json(_decompressed(text) if flags else text)
+            check_body(body)
         commit = Commit(_store_id(store), previous, body)
         _check_columns(commit, body)
     except _DAMAGE as error:
