@@ -54,7 +54,6 @@ format: setup
 types: setup
 	$(RUN) -m mypy
 	$(VENV)/bin/basedpyright --pythonpath $(RUN)
-	$(VENV)/bin/basedpyright --pythonpath $(RUN)
 
 imports: setup
 	$(VENV)/bin/lint-imports

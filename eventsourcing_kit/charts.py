@@ -91,7 +91,11 @@ def timeline(
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
-        ek.charts.timeline(store.read(category="account").df()).properties(width=900)
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("account-1", [ek.NewEvent(type="ChartDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> ek.charts.timeline(store.read().df()).properties(width=900).description
+    'timeline: 2 events, 1 stream'
     """
     check_limits(max_marks=max_marks, max_lanes=max_lanes)
     needed = ["stream", "position", "type", "recorded_at", lane, color, time, *([end] if end else [])]
@@ -140,7 +144,12 @@ def evolution(
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
-        ek.charts.evolution(history.df(), "state")
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("account-1", [ek.NewEvent(type="ChartDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> balance = ek.Projection("balance", fields={"state": ek.fold.total("ChartDoc.Paid", "amount")})
+    >>> ek.charts.evolution(store.history(balance).df(), "state").description
+    'evolution of state: 2 events, 1 key'
     """
     check_limits(max_marks=max_marks, max_keys=max_keys)
     table = data.as_frame(frame, data.HISTORY_COLUMNS, "evolution")
@@ -202,7 +211,12 @@ def scrubber(
 
     Raises `InputError` where a column is missing, or a column of times has no zone.
 
-        ek.charts.scrubber(store.history(balance))
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("account-1", [ek.NewEvent(type="ChartDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> balance = ek.Projection("balance", fields={"state": ek.fold.total("ChartDoc.Paid", "amount")})
+    >>> ek.charts.scrubber(store.history(balance)).description
+    'scrubber of state: 2 events, 1 key'
     """
     check_limits(max_marks=max_marks, max_keys=max_keys)
     table = data.as_frame(history, data.HISTORY_COLUMNS, "scrubber")
@@ -241,7 +255,12 @@ def snapshots(
 
     Raises `InputError` where a column is missing.
 
-        ek.charts.snapshots(store.folded(balance))
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("account-1", [ek.NewEvent(type="ChartDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> balance = ek.Projection("balance", fields={"state": ek.fold.total("ChartDoc.Paid", "amount")})
+    >>> ek.charts.snapshots(store.folded(balance)).description
+    'snapshots: 3 positions'
     """
     table = data.as_frame(frame, ["position", "without", "with_snapshots", "snapshot"], "snapshots")
     ways = {"from the beginning": "without", "from the nearest snapshot": "with_snapshots"}
@@ -290,7 +309,15 @@ def lag(
 
     Raises `InputError` where a column is missing, a time has no zone, or there is no such table.
 
-        ek.charts.lag(db.progress(store), stale={"2026-01-05T09:03:30Z": "the page said 100"}, table="balance")
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("account-1", [ek.NewEvent(type="ChartDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> balance = ek.Projection("balance", fields={"state": ek.fold.total("ChartDoc.Paid", "amount")})
+    >>> db = ek.ReportingDatabase(events=False)
+    >>> db.add(balance)
+    >>> _ = db.update(store)
+    >>> ek.charts.lag(db.progress(store), table="balance").description
+    'lag: 1 table, 0 stale readings'
     """
     check_limits(max_marks=max_marks, max_tables=max_tables)
     drawn = data.as_frame(frame, lag_data.LAG_COLUMNS, "lag")

@@ -39,6 +39,14 @@ class EventSourcingError(Exception):
     """The root of all the kit's errors. All of them can be copied and pickled, with their attributes, notes and cause.
 
     What an attribute holds and cannot be pickled is sent as what can: a lazy read as a list, anything else as text.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> try:
+    ...     store.append("order-7", ek.NewEvent(type="Shipped"), expected_version=3)
+    ... except ek.EventSourcingError as error:
+    ...     print(type(error).__name__, error.actual)
+    ConcurrencyError 0
     """
 
     def __str__(self) -> str:

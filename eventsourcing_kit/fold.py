@@ -32,9 +32,11 @@ Where = Mapping[str, Any] | None
 def total(types: Types, field: str, *, where: Where = None) -> Declared:
     """The sum of a field's numbers, from 0, added in the log's order; totals and counts can be added and subtracted.
 
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
-    >>> paid = [ek.NewEvent(type="FoldDoc.Paid", data={"amount": amount}) for amount in (5, 20)]
+    >>> paid = [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (5, 20)]
     >>> _ = store.append("order-7", [*paid, ek.NewEvent(type="FoldDoc.Refunded", data={"amount": 2})])
     >>> net = ek.fold.total("FoldDoc.Paid", "amount") - ek.fold.total("FoldDoc.Refunded", "amount")
     >>> store.replay(ek.Projection("orders", fields={"net": net}))
@@ -44,17 +46,37 @@ def total(types: Types, field: str, *, where: Where = None) -> Declared:
 
 
 def count(*types: str | type[Event], where: Where = None) -> Declared:
-    """The number of events; `count(Opened) - count(Closed)` is how many are open."""
+    """The number of events; `count(Opened) - count(Closed)` is how many are open.
+
+    Raises `InputError` for what is no event type.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.count("FoldDoc.Paid")}))
+    {'order-7': {'found': 2}}
+    """
     return Declared("total", constant_term(types, 1, where))
 
 
 def first(types: Types | Mapping[Any, Any], field: str | None = None, *, where: Where = None) -> Declared:
-    """The value of the first event; with a dict from types to values, the value of the first event's type."""
+    """The value of the first event; with a dict from types to values, the value of the first event's type.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.first("FoldDoc.Paid", "amount")}))
+    {'order-7': {'found': 5}}
+    """
     return Declared("first", terms(types, field, where))
 
 
 def last(types: Types | Mapping[Any, Any], field: str | None = None, *, where: Where = None) -> Declared:
     """The value of the last event; with a dict from types to values, the value of the last event's type.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
 
     >>> import eventsourcing_kit as ek
     >>> status = ek.fold.last({"FoldDoc.Opened": "open", "FoldDoc.Closed": "closed"})
@@ -67,25 +89,70 @@ def last(types: Types | Mapping[Any, Any], field: str | None = None, *, where: W
 
 
 def smallest(types: Types, field: str, *, where: Where = None) -> Declared:
-    """The smallest value; None before the first."""
+    """The smallest value; None before the first.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (20, 5)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.smallest("FoldDoc.Paid", "amount")}))
+    {'order-7': {'found': 5}}
+    """
     return Declared("smallest", terms(types, field, where))
 
 
 def largest(types: Types, field: str, *, where: Where = None) -> Declared:
-    """The largest value; None before the first."""
+    """The largest value; None before the first.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (20, 5)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.largest("FoldDoc.Paid", "amount")}))
+    {'order-7': {'found': 20}}
+    """
     return Declared("largest", terms(types, field, where))
 
 
 def mean(types: Types, field: str, *, where: Where = None) -> Declared:
-    """The sum of a field's numbers divided by how many there are; None before the first."""
+    """The sum of a field's numbers divided by how many there are; None before the first.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.mean("FoldDoc.Paid", "amount")}))
+    {'order-7': {'found': 12.5}}
+    """
     return Declared("mean", terms(types, field, where))
 
 
 def distinct(types: Types, field: str, *, where: Where = None) -> Declared:
-    """The number of different values, from 0."""
+    """The number of different values, from 0.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (5, 20, 5)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.distinct("FoldDoc.Paid", "amount")}))
+    {'order-7': {'found': 2}}
+    """
     return Declared("distinct", terms(types, field, where))
 
 
 def collect(types: Types, field: str, *, where: Where = None) -> Declared:
-    """All values, in the log's order, as a tuple; `()` before the first."""
+    """All values, in the log's order, as a tuple; `()` before the first.
+
+    Raises `InputError` for what is no event type, and for a field that its class lacks.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", [ek.NewEvent(type="FoldDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> store.replay(ek.Projection("orders", fields={"found": ek.fold.collect("FoldDoc.Paid", "amount")}))
+    {'order-7': {'found': (5, 20)}}
+    """
     return Declared("collect", terms(types, field, where))

@@ -114,7 +114,8 @@ class ReportingDatabase:
 
         Where the projection has changed since the table was built, or how its events are read (a class, an upcaster,
         what the store skips, the version of a library), the table stays as it is, is called stale in `lag`, and waits
-        for `rebuild`. Raises `InputError` for a name that is no identifier or is taken.
+        for `rebuild`. Raises `InputError` for a name that is no identifier or is taken. Raises `StoreClosedError` where
+        the database is closed.
         """
         projection = projection_of(projection)
         name = _checked_name(table, projection)
@@ -157,8 +158,9 @@ class ReportingDatabase:
         """Bring all tables to the log's end, now; returns `lag(store)`.
 
         Tables that had failed are tried again. Where one fails, its batch is rolled back and the others go on; then its
-        error is raised, a `ProjectionError` that names table, event, handler and the state before. Stale tables stay
-        as they are. Raises `InputError` for the events of another store.
+        error is raised, a `ProjectionError` that names table, event, handler and the state before. Stale tables stay as
+        they are. Raises `InputError` for the events of another store. Raises `StoreClosedError` where the store or the
+        database is closed.
         """
         log = self._log_of(store)
         for table in self._all():
@@ -182,6 +184,9 @@ class ReportingDatabase:
 
         The thread shares its process with the appends, and keeps up with some 50,000 events/s of them in batches of a
         hundred, on two cores; `make bench` tells the rate of a machine, `lag` and `progress` that of a log.
+
+        Raises `InputError` for what is no store or another one's events, `StoreClosedError` where one of the two is
+        closed.
         """
         log = self._log_of(store)
         self._stop()
@@ -226,6 +231,9 @@ class ReportingDatabase:
 
         What is appended meanwhile is included. Where it fails, the present one stays. `progress` shows a bar; by
         default for long logs at a terminal or in a notebook, and never in a test.
+
+        Raises `InputError` for a table that is not there, is being rebuilt, or is another store's, `StoreClosedError`
+        where the store or the database is closed, and `ProjectionError` where a handler fails.
         """
         log = self._log_of(store)
         found = self._tables.get(table)
@@ -290,7 +298,8 @@ class ReportingDatabase:
 
         `params` stand for `?` in order, or for `$name` by name. One query sees one moment of all tables. Columns have
         the kit's types: nullable numbers, text and booleans, times in UTC, Decimals, JSON as objects. Raises
-        `InputError` for what is no SQL, and for statements that write: tables are written by projections alone.
+        `InputError` for what is no SQL, and for statements that write: tables are written by projections alone. Raises
+        `StoreClosedError` where the database is closed.
 
             db.sql("SELECT owner, balance FROM accounts WHERE balance > ?", [100])
         """
@@ -305,6 +314,8 @@ class ReportingDatabase:
         `behind` counts events. `state` is current; behind; stale (the projection has changed since it was built, or
         how its events are read: call `rebuild`); failed (`error` says why: call `update` to try again); or not added,
         for a table that the file holds and that no projection goes on with.
+
+        Raises `InputError` for what is no store or another one, `StoreClosedError` where it or the database is closed.
         """
         log = self._log_of(store)
         head = log.head.last
@@ -321,6 +332,8 @@ class ReportingDatabase:
         With `store` a row also for each of its commits, so that what was written and not projected yet shows. Times
         are those of the log: a table reached a position when the event recorded at that time was the log's last. What
         was done since this database was opened is known.
+
+        Raises `InputError` for what is no store or another one, `StoreClosedError` where it or the database is closed.
         """
         return self._progress.frame(None if store is None else self._log_of(store))
 
@@ -331,7 +344,9 @@ class ReportingDatabase:
 
         A receipt stands for its last event, and any moment for its position; a position may lie ahead of the log.
         Raises `LaggardError`, which names who is behind and by how much, after `timeout` seconds (None waits for ever),
-        and at once where a table that is behind has failed or is stale.
+        and at once where a table that is behind has failed or is stale. Raises `InputError` for a timeout that is none
+        or another store, `MomentError` for what is no moment, `StoreClosedError` where the store or the database is
+        closed.
         """
         log, timeout = self._log_of(store), check_timeout(timeout)
         wanted = log.head.last if position is None else _awaited(log, position)

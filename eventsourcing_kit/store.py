@@ -192,12 +192,17 @@ class EventStore:
         """Store one or several events at the end of a stream, all or none; return when they are durable.
 
         Raises `InputError` for events that would not read back equal, `ConcurrencyError` where the stream is not at the
-        expected version, `DuplicateIdError` for an id that another event has.
+        expected version, `DuplicateIdError` for an id that another event has, `ReadOnlyError` through a store that only
+        reads, and `OutcomeUnknownError` where the storage failed or is silent, so that it may be stored or not.
         """
         return self.append_many([Append(stream, events, expected_version, metadata)])[0]
 
     def append_many(self, appends: Iterable[Append]) -> list[Receipt]:
-        """Store several appends as one commit, all or none; one receipt an append, in their order."""
+        """Store several appends as one commit, all or none; one receipt an append, in their order.
+
+        Raises what `append` raises: `InputError`, `ConcurrencyError` for the first append whose stream is not at its
+        expected version, `DuplicateIdError`, `ReadOnlyError`, `OutcomeUnknownError`.
+        """
         writer = self._writing()
         try:
             given = checked_appends(appends)
@@ -238,6 +243,9 @@ class EventStore:
         Where the stream moved on meanwhile, what came in between is read and the command is decided again, `retries`
         times; then a `ConcurrencyError` says how often. A rejected command raises the decider's own exception. Nothing
         is written then, nor where `evolve` could not take the events.
+
+        Raises `InputError` where it decides what are no events, `ReadOnlyError` and `OutcomeUnknownError` as `append`
+        does.
         """
         writer = self._writing()
         self._log.refresh()
@@ -282,6 +290,8 @@ class EventStore:
 
         `progress` shows a bar; by default for long loads at a terminal, and never in a notebook or a test, where it
         would be saved among the results.
+
+        Raises `ReadOnlyError` through a store that only reads.
         """
         from eventsourcing_kit.loading import load
         from eventsourcing_kit.loading.columns import Columns
@@ -364,7 +374,10 @@ class EventStore:
         return self._log.head.last if as_of is None else self._log.resolve(as_of)
 
     def version(self, stream: str) -> int:
-        """A stream's version: its number of events, 0 where there is no stream."""
+        """A stream's version: its number of events, 0 where there is no stream.
+
+        Raises `InputError` for what is no stream's name.
+        """
         self._log.refresh()
         return self._log.version(json_values.check_name(stream, "a stream"))
 
@@ -444,6 +457,9 @@ class EventStore:
 
         With `key`, that key's state (the initial state where there is none); with a projection that has one state over
         the whole log, the bare state.
+
+        Raises `InputError` for what is no projection or no key, `MomentError` for what is no moment of this log,
+        `ProjectionError` where a handler fails, and `SchemaError` for an event that does not fit its class.
         """
         self._log.refresh()
         projection = projection_of(projection)
@@ -458,7 +474,11 @@ class EventStore:
         return states[wanted] if wanted in states else projection.first_state()
 
     def state(self, decider: Decider, stream: str, *, as_of: Moment | None = None) -> Any:
-        """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream."""
+        """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream.
+
+        Raises `InputError` for what is no decider or no stream's name, `MomentError` for what is no moment of this log,
+        and `ProjectionError` where `evolve` fails.
+        """
         self._log.refresh()
         check_decider(decider)
         return state_of(decider, self._snapshots, json_values.check_name(stream, "a stream"), self._cut(as_of))
@@ -471,7 +491,10 @@ class EventStore:
         key: Any = EVERY,
         category: str | None = None,
     ) -> History:
-        """Every state that a replay passes through, up to a moment: a `History`, to be asked and drawn."""
+        """Every state that a replay passes through, up to a moment: a `History`, to be asked and drawn.
+
+        Raises what `replay` raises: `InputError`, `MomentError`, `ProjectionError` and `SchemaError`.
+        """
         from eventsourcing_kit.folding.history import History
 
         self._log.refresh()
@@ -500,6 +523,9 @@ class EventStore:
         events and saves the states of all keys. These are saved at the end, too. Commands and replays that had to fold
         many events leave snapshots behind by themselves, so this is for logs that are there already. States that would
         not read back equal from JSON are not saved, and `snapshots()` says so.
+
+        Raises `InputError` for what is no projection or decider or has no policy, `ReadOnlyError` through a store that
+        only reads.
         """
         self._writing()
         self._log.refresh()
@@ -511,6 +537,8 @@ class EventStore:
         `current` says whether replays would use it: it belongs to today's code and event classes. It is missing for
         projections that this handle has not met yet; give them, and they are. A projection whose states cannot be kept
         has a row that says why.
+
+        Raises `InputError` for what is no projection or decider.
         """
         from eventsourcing_kit.folding import snapshot_frames
 
@@ -524,6 +552,8 @@ class EventStore:
         calls not current. What has the same name is taken for the same thing, whose newest code counts; so give
         deciders names. A name as text stands for code that is no more: all its snapshots go. What is wanted after all,
         `take_snapshots` takes anew.
+
+        Raises `InputError` for what is no projection, decider or text, `ReadOnlyError` through a store that only reads.
         """
         self._writing()
         self._log.refresh()
@@ -538,6 +568,8 @@ class EventStore:
 
         Columns: position, without (events folded from the beginning), with_snapshots, snapshot (the position from which
         the replay goes on; 0 is the beginning). With `key`, of a replay of that key.
+
+        Raises `InputError` for what is no projection or no key, `ProjectionError` where a handler fails.
         """
         from eventsourcing_kit.folding import snapshot_frames
 
@@ -600,6 +632,9 @@ class EventStore:
         The handler may append to this store; one that closes it has handled its event by that. A store that was
         superseded by another writer ends its subscriptions; one with `read_only=True` looks for new events twenty times
         a second, and takes subscriptions without a name.
+
+        Raises `InputError` for a handler that cannot be called and a filter that can match nothing, `MomentError` for
+        what is no moment of this log, `ReadOnlyError` for a name where the store only reads.
         """
         self._log.refresh()
         asked = self._asked(stream, category, types, after)
@@ -623,6 +658,9 @@ class EventStore:
 
         It ends when the store is closed, or when no event has come for `timeout` seconds; None waits for ever, and
         Ctrl-C breaks it off. With `read_only=True` it follows a writer in another process.
+
+        Raises `InputError` for a filter that can match nothing, `MomentError` for what is no moment of this log,
+        `StoreClosedError` where the store is closed.
 
         >>> import eventsourcing_kit as ek
         >>> store = ek.EventStore()
@@ -708,7 +746,17 @@ def _tell_what_was_taken(error: BaseException, older: EventStore) -> None:
 
 
 def from_frame(frame: pd.DataFrame, *, seed: int | None = None, **columns: Any) -> EventStore:
-    """A new store in memory with a DataFrame's rows as events: `EventStore().load(…)` in one line, same keywords."""
+    """A new store in memory with a DataFrame's rows as events: `EventStore().load(…)` in one line, same keywords.
+
+    Raises `InputError` for a frame that cannot be loaded as asked.
+
+    >>> import eventsourcing_kit as ek
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame([("case-1", "opened", "2025-03-04T08:00:00Z")], columns=["case", "activity", "time"])
+    >>> cases = ek.from_frame(frame, stream="case", type="activity", recorded_at="time")
+    >>> [event.type for event in cases.read()]
+    ['opened']
+    """
     store = EventStore(seed=seed)
     store.load(frame, **columns)
     return store
@@ -720,7 +768,16 @@ def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = N
     Returns a store in memory that is read-only; with `into`, a new or empty folder, a store there to go on with. Its
     `position` is the last one before the damage. The damaged folder is left as it is. Notes beside the log, such as
     checkpoints of subscriptions and snapshots, are not taken along: they are made again. Raises `StorageError` where
-    not even the first commit can be read.
+    not even the first commit can be read. Raises `InputError` for what is no folder's path.
+
+    >>> import tempfile
+    >>> import eventsourcing_kit as ek
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with ek.EventStore(folder) as store:
+    ...         _ = store.append("order-7", ek.NewEvent(type="Shipped"))
+    ...     saved = ek.rescue(folder)
+    >>> [event.type for event in saved.read()]
+    ['Shipped']
     """
     from eventsourcing_kit.log import copying, salvage
 
@@ -752,6 +809,17 @@ def copy(store: EventStore, into: str | os.PathLike[str], **options: Any) -> Rep
 
     Memory does not grow with the store, nor does the copy hold up appends. Two writers on a store and its copy make two
     stores of one id: write to the copy only when the first is gone.
+
+    Raises `InputError` for what is no store and for a place that is not new or empty, `StoreClosedError` for a store
+    that is closed, `StorageError` where a storage fails or is silent, `DamagedError` where the copy is not sound.
+
+    >>> import tempfile
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", ek.NewEvent(type="Shipped"))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ek.copy(store, into=f"{folder}/copy").position
+    1
     """
     from eventsourcing_kit.log import copying
 

@@ -40,6 +40,8 @@ def __dir__() -> list[str]:
 def clock(start: str | datetime, step: str | timedelta = "1min") -> Clock:
     """A clock for lessons and tests: the first call gives `start`, each further call one step more.
 
+    Raises `InputError` for a start without an offset, and for a step that is none.
+
     >>> now = clock("2026-01-05T09:00:00Z", step="1min")
     >>> print(now(), now(), sep=" | ")
     2026-01-05 09:00:00+00:00 | 2026-01-05 09:01:00+00:00
@@ -50,7 +52,12 @@ def clock(start: str | datetime, step: str | timedelta = "1min") -> Clock:
 
 
 class Clock:
-    """What `clock` returns: called, it gives an aware datetime in UTC. Threads may share one."""
+    """What `clock` returns: called, it gives an aware datetime in UTC. Threads may share one.
+
+    >>> now = clock("2026-01-05T09:00:00Z", step="1h")
+    >>> isinstance(now, Clock), now().hour, now().hour
+    (True, 9, 10)
+    """
 
     def __init__(self, start_us: int, step_us: int) -> None:
         self._start_us, self._step_us = start_us, step_us
@@ -140,7 +147,12 @@ def _is_step(step: object) -> bool:
 
 
 class Exercise:
-    """What `exercise` returns: call it with an answer, it gives a `Verdict`."""
+    """What `exercise` returns: call it with an answer, it gives a `Verdict`.
+
+    >>> check = exercise((lambda answer: answer == 70, "add what went in"), right="yes")
+    >>> isinstance(check, Exercise), check(70)
+    (True, right: yes)
+    """
 
     def __init__(self, steps: tuple[tuple[Callable[[Any], object], str], ...], right: str) -> None:
         self._steps, self._right = steps, right
@@ -176,7 +188,11 @@ def _own_error(error: Exception, answer: object) -> BaseException | None:
 
 
 class Verdict:
-    """What an exercise says of an answer: "not answered yet", "right: …" or "not yet: …"."""
+    """What an exercise says of an answer: "not answered yet", "right: …" or "not yet: …".
+
+    >>> exercise((lambda answer: answer == 70, "add what went in"), right="yes")(60)
+    not yet: add what went in
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text

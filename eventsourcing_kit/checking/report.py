@@ -37,6 +37,13 @@ class Report:
     `is_complete` is False where damage kept some of it from being checked, or more was found than is listed.
     `damage` and `misfits` are findings: damage first, then events that do not fit the class of their type, which
     is a matter of the classes and leaves the log sound.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", ek.NewEvent(type="Shipped"))
+    >>> report = store.verify()
+    >>> report.ok, report.events, report.damage
+    (True, 1, ())
     """
 
     position: int

@@ -117,6 +117,12 @@ class RecordedEvent:
 
     `type` is the type's name today, also where the event was stored under a former name; `schema_version` is the one
     that it was stored with, while `data` was brought to the class's. `store_id` is that of the store that recorded it.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore(clock=ek.testing.clock("2026-01-05T09:00:00Z"))
+    >>> (event,) = store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"})).events
+    >>> event
+    RecordedEvent(1: order-7 v1 at 2026-01-05T09:00:00Z, {'to': 'Oslo'} as Shipped)
     """
 
     id: uuid.UUID

@@ -197,6 +197,8 @@ class History:
 
         The event's columns are position, type and recorded_at; they are missing where no event set it (a key that had
         not begun at `after`). The event that ended a key stands for all its fields.
+
+        Raises `MomentError` for a moment that is not in this history.
         """
         start, end = self._position(before), self._position(after)
         old, new = self._states_at(start), self._states_at(end)
@@ -208,7 +210,10 @@ class History:
         return self._answers(rows, ("key", "field", "before", "after"))
 
     def blame(self, key: Any = None, *, as_of: Moment | None = None) -> pd.DataFrame:
-        """A key's state, field by field, and the event that set each: field, value, position, type, recorded_at."""
+        """A key's state, field by field, and the event that set each: field, value, position, type, recorded_at.
+
+        Raises `InputError` for a key that the history does not have, `MomentError` for a moment that is not in it.
+        """
         end = self.as_of if as_of is None else self._position(as_of)
         states = self._at(end)
         if key not in states:
@@ -224,6 +229,8 @@ class History:
         """The first event after which some state satisfied the predicate, or None.
 
         A predicate that fails is a `ProjectionError`, which names event, key and state.
+
+        Raises `InputError` for a predicate that cannot be called.
         """
         if not callable(predicate):
             raise InputError(f"{predicate!r} is no predicate; give a function of a state: lambda state: state < 0")

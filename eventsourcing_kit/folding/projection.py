@@ -144,7 +144,10 @@ class Projection:
         self.snapshots = _checked_policy(snapshots)
 
     def first_state(self) -> Any:
-        """A key's state before its first event, as people see it."""
+        """A key's state before its first event, as people see it.
+
+        Raises `ProjectionError` where `initial` fails or returns no state.
+        """
         return self.shown(self.begun())
 
     @property
@@ -161,7 +164,10 @@ class Projection:
         return states if self.declared is None else {key: self.shown(state) for key, state in states.items()}
 
     def begun(self) -> Any:
-        """The state with which a fold begins: what `initial` makes."""
+        """The state with which a fold begins: what `initial` makes.
+
+        Raises `ProjectionError` where it fails or returns no state.
+        """
         try:
             state = self.initial()
         except Exception as error:

@@ -104,6 +104,7 @@ class Subscription:
         """Return when it is done with a position (by default the log's last); an event or a receipt stands for its own.
 
         Raises `LaggardError` after `timeout` seconds (None waits for ever), and at once where it has failed or stopped.
+        Raises `InputError` for what is no position or no timeout.
         """
         self._log.refresh()
         if self._subscriber.is_own_thread:
@@ -124,6 +125,8 @@ class Subscription:
 
         With `positions`, only with those. Events that fail again stay, with one more attempt counted. Where the
         subscription runs, this happens in its thread between two other events; where it has failed, in the caller's.
+
+        Raises `InputError` for what are no positions.
         """
         return self._settle(self._subscriber.delivery.retry, positions)
 
@@ -131,6 +134,8 @@ class Subscription:
         """Give up parked or skipped events, all or those at `positions`; return how many.
 
         The log keeps them, as ever; the handler is not called with them any more, and `parked()` leaves them out.
+
+        Raises `InputError` for what are no positions.
         """
         return self._settle(self._subscriber.delivery.drop, positions)
 

@@ -30,6 +30,8 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
 
     It copies and compares every state, so it is slow: for tests, and to look for a mistake.
 
+    Raises `InputError` for what is no projection or decider, and has the functions raise `ProjectionError`.
+
     >>> import eventsourcing_kit as ek
     >>> seen = ek.Projection("seen", initial=list)
     >>> @seen.on("PurityDoc.Noted")

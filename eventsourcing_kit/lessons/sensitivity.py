@@ -46,7 +46,14 @@ class CounterExample:
 
 @dataclass(frozen=True, repr=False)
 class Sensitivity:
-    """What `sensitivity` found, with a counter-example each; None where all that was tried gave the same states."""
+    """What `sensitivity` found, with a counter-example each; None where all that was tried gave the same states.
+
+    >>> import eventsourcing_kit as ek
+    >>> seen = ek.Projection("seen", fields={"last": ek.fold.last("SensitivityDoc.Seen", "n")})
+    >>> found = ek.testing.sensitivity(seen, ek.NewEvent(type="SensitivityDoc.Seen", data={"n": 1}))
+    >>> found.idempotent
+    True
+    """
 
     name: str
     events: int
@@ -88,6 +95,8 @@ def sensitivity(projection: Projection | Decider, *events: Given, stream: str = 
     Each event is delivered twice in a row, and all of them again; up to six events are tried in every order, more of
     them with each pair of neighbours swapped, backwards, and shuffled. A duplicate is the same event, with its id and
     position. Events are given as to `given`.
+
+    Raises `InputError` for what is no projection or are no events, `ProjectionError` where a handler fails.
 
     >>> import eventsourcing_kit as ek
     >>> total = ek.Projection("total", initial=lambda: 0)

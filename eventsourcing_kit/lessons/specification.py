@@ -39,6 +39,8 @@ def given(subject: Projection, *events: Given, stream: str = _STREAM) -> GivenPr
 def given(subject: Decider | Projection, *events: Any, stream: str = _STREAM) -> GivenEvents | GivenProjection:
     """Begin a specification of a decider or a projection: these events have happened, in `stream`.
 
+    Raises `InputError` for what is no decider or projection, and for what are no events.
+
     >>> import eventsourcing_kit as ek
     >>> class Paid(ek.Event, type="SpecificationDoc.Paid"):
     ...     amount: int

@@ -54,7 +54,10 @@ class Decider:
         self.name, self.initial = self.projection.name, initial
 
     def events_for(self, command: Any, state: Any) -> list[Event | NewEvent]:
-        """What `decide` returns for a command, as a list; its exceptions are its own."""
+        """What `decide` returns for a command, as a list; its exceptions are its own.
+
+        Raises `InputError` where they are no events.
+        """
         decided = self.decide(command, state)
         if decided is None:
             return []

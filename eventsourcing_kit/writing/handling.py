@@ -53,6 +53,14 @@ class Handled:
 
     As a receipt, of a decision: without events (nothing happened) `version` and `position` are those at which it was
     decided. `attempts` is above 1 where the stream moved on meanwhile and the decision was taken again.
+
+    >>> import eventsourcing_kit as ek
+    >>> def decide(command, state):
+    ...     return ek.NewEvent(type="HandledDoc.Paid", data={"amount": command})
+    >>> account = ek.Decider(decide=decide, evolve=lambda state, event: state + event["amount"], initial=lambda: 0)
+    >>> handled = ek.EventStore().handle(account, "account-1", 50)
+    >>> handled.version, handled.state, handled.attempts
+    (1, 50, 1)
     """
 
     def __init__(

@@ -22,6 +22,14 @@ class Receipt:
 
     `replayed` is True where the same events were there already, and nothing was stored. A receipt is a moment: its last
     event's. `store_id` is that of its store.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> receipt = store.append("order-7", [ek.NewEvent(type="Packed"), ek.NewEvent(type="Shipped")])
+    >>> receipt.version, receipt.position, receipt.replayed
+    (2, 2, False)
+    >>> [event.type for event in store.read(as_of=receipt)]
+    ['Packed', 'Shipped']
     """
 
     def __init__(self, log: Log, stream: str, stored: Stored) -> None:
