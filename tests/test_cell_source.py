@@ -46,7 +46,7 @@ UNFIT = [
     ("pd.DataFrame({'x': range(1000)}).sample(3)", RANDOM),
     ("import uuid\nstr(uuid.uuid1())", ID),
     ("from uuid import uuid4 as new\nprint(f'order-{new().hex[:12]}')", ID),
-    ("from pydantic import BaseModel as M, Field\nclass A(M):\n    id: object = Field(default_factory=new)\nA().id.hex", ID),
+    ("import pydantic\nclass A(pydantic.BaseModel): x: object = pydantic.Field(default_factory=new)\nA().x.hex", ID),
     ("hash('a') % 1000003", MACHINE),
     ("id([])", MACHINE),
     ("import os\nprint(f'in {os.getpid()}')", MACHINE),
