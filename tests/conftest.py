@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """`make check` starts no process: a test that does, and isn't marked so, fails there."""
     runs_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
     if runs_tests and config.option.markexpr == "not processes":
+        platform.platform()  # it starts a process where nobody asked before; pytest's workers ask, and it is kept
         sys.addaudithook(_refuse_processes)
 
 
