@@ -21,7 +21,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.processes", description=__doc__)
     parser.add_argument("--rounds", type=int, default=100, help="how often a writer is killed")
     parser.add_argument("--turns", type=int, default=10, help="how often several writers take over from each other")
-    parser.add_argument("--seconds", type=float, default=5, help="for how long they do")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
     options = parser.parse_args()
     print(f"seed {options.seed}")
@@ -33,13 +32,11 @@ def main() -> None:
         print(figures, f"{time.monotonic() - start:.0f} s", flush=True)
         shutil.rmtree(folder)
     for turn in range(options.turns):
-        folder = Path(tempfile.mkdtemp(prefix="turns-"))
+        folder = Path(tempfile.mkdtemp(prefix="turns-")) / "store"
         print(f"taking turns in {folder}", flush=True)
-        _, figures = take_turns(
-            folder, writers=2 + turn % 3, seconds=options.seconds, seed=options.seed + turn, kill=turn % 2 == 1
-        )
+        _, figures = take_turns(folder, writers=2 + turn % 3, turns=10, seed=options.seed + turn, kill=turn % 2 == 1)
         print(figures, flush=True)
-        shutil.rmtree(folder)
+        shutil.rmtree(folder.parent)
 
 
 if __name__ == "__main__":

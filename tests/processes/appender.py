@@ -126,15 +126,18 @@ def run(options: argparse.Namespace) -> None:
         Appender(f"{options.name}{options.seed}.{i}", options.seed * 1009 + i, ways) for i in range(options.threads)
     ]
     rng = random.Random(options.seed)
-    ends = time.monotonic() + options.seconds
+
+    def is_over() -> bool:
+        return options.until is not None and os.path.exists(options.until)
+
     while True:
         try:
             store = open_store(options.folder, fsync=options.fsync)
         except ek.SupersededError as error:
             say(say="superseded at open", text=str(error))
             continue
-        together(every, store, ends)
-        if time.monotonic() > ends:
+        together(every, store, is_over)
+        if is_over():
             store.close()
             return
         if not options.again:
@@ -143,10 +146,10 @@ def run(options: argparse.Namespace) -> None:
         time.sleep(rng.random() * options.pause)
 
 
-def together(every: list[Appender], store: ek.EventStore, ends: float) -> None:
+def together(every: list[Appender], store: ek.EventStore, is_over: Callable[[], bool]) -> None:
     def work(one: Appender) -> None:
         try:
-            while time.monotonic() < ends:
+            while not is_over():
                 one.once(store)
         except ek.SupersededError:
             pass
@@ -168,7 +171,7 @@ def main() -> None:
     parser.add_argument("seed", type=int)
     parser.add_argument("--name", default="w")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--until", help="a file: when it is there, the work is over")
     parser.add_argument("--pause", type=float, default=0.05)
     parser.add_argument("--ways")
     parser.add_argument("--fsync", action="store_true")

@@ -108,11 +108,12 @@ def kill_rounds(folder: Path, *, rounds: int, seed: int) -> Figures:
 
 
 def take_turns(
-    folder: Path, *, writers: int, seconds: float, seed: int, pause: float = 0.05, threads: int = 2, kill: bool = False
+    folder: Path, *, writers: int, turns: int, seed: int, pause: float = 0.05, threads: int = 2, kill: bool = False
 ) -> tuple[Ledger, Figures]:
-    """Several processes that take over from each other, again and again; with `kill`, one of them is killed."""
+    """Several processes that take over from each other, each so many times; with `kill`, one of them is killed."""
     ledger, figures = Ledger(), Figures()
-    options = ["--again", "--threads", threads, "--seconds", seconds, "--pause", pause]
+    over = folder.with_name("over")
+    options = ["--again", "--threads", threads, "--until", over, "--pause", pause]
     options += ["--ways", "one,expected,batch,many,ids"]
     processes = [
         Process(
@@ -121,9 +122,12 @@ def take_turns(
         for i in range(writers)
     ]
     if kill:
-        processes[0].hear("opening")
-        time.sleep(seconds / 2)
+        processes[0].hear("ack", turns)
         processes[0].kill()
+    for process in processes[kill:]:
+        process.hear("opened", turns)
+        process.hear("ack", turns)
+    over.touch()
     codes = [process.wait() for process in processes]
     for process in processes:
         ledger.hear(process.output)
