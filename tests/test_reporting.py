@@ -1008,8 +1008,8 @@ def test_a_rebuild_goes_on_beside_appends_and_the_old_table_answers(tmp_path: Pa
         seen, done = [], threading.Event()
 
         def append() -> None:
-            while not done.is_set():
-                bank.append("account-1", [Deposited(amount=1)] * 50)
+            for _ in range(60):  # so many that the first rebuild does not see them all, on any machine
+                bank.append("account-1", [Deposited(amount=1)] * 10)
 
         def ask() -> None:
             while not done.is_set():

@@ -69,7 +69,7 @@ def kill_it(folder: Path, how: str, chance: random.Random) -> None:
 def test_killed_at_any_moment_every_event_is_counted_once(tmp_path: Path, how: str) -> None:
     """Before it goes on, each table is exactly the log up to its checkpoint; then it is the whole log."""
     chance = random.Random(how)
-    for _ in range(3):
+    for _ in range(2):
         kill_it(tmp_path, how, chance)
         with ek.EventStore(tmp_path / "store", fsync=False) as store, opened(str(tmp_path)) as db:
             for is_updated in (False, True):
