@@ -8,16 +8,19 @@ import subprocess
 import sys
 import tomllib
 import venv
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.test_readme import BLOCK, README, ROOT
 
 PACKAGE = ROOT / "eventsourcing_kit"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BY_EXTRA = {"duckdb": "reporting", "nbformat": "lab"}
+BY_EXTRA = {"duckdb": "reporting", "nbformat": "lab", "vl_convert": "pictures"}
+NAMED_OTHERWISE = {"vl_convert_python": "vl_convert"}
 
 # Run where only the wheel is installed; prints how many packages are there, and the bytes of those that came
 # although neither pandas, Altair, pydantic nor SlateDB asks for them.
@@ -71,7 +74,8 @@ def imported() -> set[str]:
 
 def required(requirements: list[str]) -> set[str]:
     """The modules of the packages that are asked for."""
-    return {re.split(r"[^\w-]", one)[0].replace("-", "_") for one in requirements}
+    names = {re.split(r"[^\w-]", one)[0].replace("-", "_") for one in requirements}
+    return {NAMED_OTHERWISE.get(name, name) for name in names}
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -83,7 +87,10 @@ def test_what_is_imported_is_declared() -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a new environment that holds nothing but the package's wheel and what that requires."""
+    """The Python of a new environment that holds nothing but the package's wheel and what that requires.
+
+    What it requires is linked from where the tests run, which pip filled from the same lists.
+    """
     folder = tmp_path_factory.mktemp("alone")
     venv.create(folder / "env", with_pip=False, symlinks=True)
     python = folder / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
@@ -91,9 +98,31 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [with_pip, "-m", "pip", "--disable-pip-version-check"]
     run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)])
     (wheel,) = folder.glob("*.whl")
-    constraints = str(ROOT / "constraints.txt")
-    run([*pip, "--python", str(python), "install", "--quiet", "--constraint", constraints, str(wheel)])
+    run([*pip, "--python", str(python), "install", "--quiet", "--no-deps", str(wheel)])
+    packages = Path(run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]).strip())
+    for name in closure(SETTINGS["dependencies"]):
+        link(metadata.distribution(name), packages)
     return python
+
+
+def closure(requirements: list[str]) -> set[str]:
+    """The names of all packages that are needed where these are."""
+    found: set[str] = set()
+    left = [Requirement(one) for one in requirements]
+    while left:
+        one = left.pop()
+        if one.name not in found and (one.marker is None or one.marker.evaluate({"extra": ""})):
+            found.add(one.name)
+            left += map(Requirement, metadata.requires(one.name) or [])
+    return found
+
+
+def link(package: metadata.Distribution, packages: Path) -> None:
+    """Let an installed package be found among others, too."""
+    for top in {file.parts[0] for file in package.files or [] if file.parts[0] not in ("..", "__pycache__")}:
+        there = Path(str(package.locate_file(top)))
+        if not (packages / top).exists():
+            (packages / top).symlink_to(there, target_is_directory=there.is_dir())
 
 
 def run(command: list[str], folder: Path | None = None) -> str:
