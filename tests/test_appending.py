@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -29,6 +32,18 @@ def noted(n: int = 0, **more: Any) -> ek.NewEvent:
 
 
 # receipts
+
+
+@pytest.mark.parametrize("sent", [lambda one: pickle.loads(pickle.dumps(one)), copy.copy, copy.deepcopy])
+def test_a_receipt_can_be_sent_elsewhere(store: ek.EventStore, sent: Callable[[Any], Any]) -> None:
+    """Pickled or copied; that of a repeat, too."""
+    event = ek.NewEvent(type="Noted", data={"n": 1}, id=uuid.UUID(int=1))
+    for replayed in (False, True):
+        receipt = store.append("a-1", event)
+        again = sent(receipt)
+        assert (again.events, again.replayed) == (receipt.events, replayed)
+        assert repr(again) == repr(receipt)
+        assert [one.position for one in store.read(as_of=again)] == [1]
 
 
 def test_a_receipt_tells_version_position_and_events(store: ek.EventStore) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,6 +51,10 @@ class Receipt:
             return self._there_already
         commit = self._stored.commit()
         return list(recorded(commit, np.array(self._stored.positions) - commit.first))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With its events instead of the way to them, so that a receipt can be sent to another process."""
+        return {**vars(self), "events": self.events, "_stored": replace(self._stored, commit=None)}
 
     def __repr__(self) -> str:
         replayed = ", replayed" if self.replayed else ""
