@@ -235,6 +235,28 @@ def test_a_hidden_coroutine_or_iterator_is_found_at_the_first_event(parcels: ek.
     assert subscription.position == 0
 
 
+class Awaited:
+    def __await__(self) -> Any:
+        yield 0
+
+
+def test_whatever_waits_to_be_awaited_is_found_like_a_coroutine(parcels: ek.EventStore) -> None:
+    keyed = ek.Projection("p", initial=int, key=lambda recorded: Awaited())
+    keyed.on("*")(lambda state, event: state)
+    asks: list[Callable[[], object]] = [
+        lambda: parcels.replay(keyed),
+        lambda: parcels.replay(ek.Projection("p", initial=Awaited, key=None)),
+        lambda: parcels.history(count_of("*")).first(lambda state: Awaited()),  # type: ignore[arg-type,return-value]
+    ]
+    for ask in asks:
+        with pytest.raises(ek.ProjectionError, match="Awaited"):
+            ask()
+    subscription = parcels.subscribe(lambda event: Awaited(), name="idle")
+    with pytest.raises(ek.LaggardError, match="nobody runs"):
+        subscription.wait_until()
+    assert subscription.position == 0
+
+
 def test_decide_may_yield_its_events_and_nothing_else_may(store: ek.EventStore) -> None:
     def decide(command: Any, state: Any) -> Any:
         yield fact("Quiet.Weighed", grams=command)

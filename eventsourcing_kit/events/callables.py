@@ -7,6 +7,7 @@ import functools
 import inspect
 import sys
 import types
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +50,8 @@ def _cure(takes: str) -> str:
 
 
 def is_lazy(result: object) -> bool:
-    """Whether a call did nothing yet: its result is a coroutine, or an iterator that nobody goes through."""
-    if not isinstance(result, LAZY):
+    """Whether a call did nothing yet: its result waits to be awaited, or is an iterator that nobody goes through."""
+    if not isinstance(result, (*LAZY, Awaitable)):
         return False
     if isinstance(result, types.CoroutineType):
         result.close()  # else Python warns that it was never awaited
