@@ -236,7 +236,7 @@ class ReportingDatabase:
         where the store or the database is closed, and `ProjectionError` where a handler fails.
         """
         log = self._log_of(store)
-        found = self._tables.get(table)
+        found = self._tables.get(table) if isinstance(table, str) else None
         if found is None:
             raise InputError(f"there is no table {table!r} to rebuild; there are: {', '.join(self._tables) or 'none'}")
         with self._lock:

@@ -304,7 +304,8 @@ class EventStore:
             first = time_text(from_us(int(loaded.times[0])))
             raise InputError(
                 f"the frame's first time, {first}, lies before the store's last event; load it into a new store, or "
-                "load the older log first; known='skip' passes over rows that are in the store already"
+                "load the older log first; known='skip' passes over rows that are in the store already and say the "
+                "same, if they have an id=, or were loaded with known='skip' the first time, too"
             )
         with _bar(len(loaded), progress) as advance:
             load.store(loaded, writer, before, advance)

@@ -296,3 +296,11 @@ def test_a_read_decodes_each_commit_once(backwards: bool) -> None:
         return calls
 
     assert decoded(5) == 5 * decoded(1) > 0
+
+
+@pytest.mark.parametrize("data", [3, "text", b"bytes", [1], pd.NaT])
+def test_a_fact_whose_data_is_no_dict_shows_it_and_is_refused(store: ek.EventStore, data: Any) -> None:
+    fact = ek.NewEvent(type="Noted", data=data)
+    assert repr(fact) == f"NewEvent(type='Noted', data={data!r})"
+    with pytest.raises(ek.InputError, match="give a dict of fields"):
+        store.append("a-1", fact)

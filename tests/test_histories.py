@@ -246,7 +246,7 @@ def test_blame_names_the_event_that_set_each_field(people: ek.EventStore) -> Non
         ["name", "Bob", 2],
         ["city", "Rome", 3],
     ]
-    for gone_or_unknown in ("p-2", "nobody", None):
+    for gone_or_unknown in ("p-2", "nobody", None, ["p-1"], {}):
         with pytest.raises(ek.InputError, match=r"has no key .* it has 'p-1'"):
             history.blame(gone_or_unknown)
 

@@ -413,6 +413,18 @@ def test_how_times_are_written_can_be_said(times: Any, how: dict[str, Any], want
         ("1511011200000", "unit='ms' takes it for 2017-11-18T13:20:00Z", {"unit": "ms"}, "2017-11-18T13:20:00"),
         ("03/04/2025 08:00Z", "dayfirst=True takes it for 2025-04-03", {"dayfirst": True}, "2025-04-03T08:00:00"),
         ("2025-06-01 10:00", "tz='UTC'", {"tz": "UTC"}, "2025-06-01T10:00:00"),
+        (
+            "25/04/2025 08:00Z",
+            "first: dayfirst=True takes it",
+            {"dayfirst": True},
+            "2025-04-25T08:00:00",
+        ),
+        (
+            "04/25/2025 08:00Z",
+            "first: dayfirst=False takes it",
+            {"dayfirst": False},
+            "2025-04-25T08:00:00",
+        ),
     ],
 )
 def test_a_time_that_may_mean_several_is_refused_and_the_cure_works(
@@ -431,6 +443,8 @@ def test_a_time_that_may_mean_several_is_refused_and_the_cure_works(
     [
         ("2025-10-26 02:30", {"tz": "Europe/Berlin"}, "exists twice in Europe/Berlin", "2025-10-26T00:30:00"),
         ("2025-03-30 02:30", {"tz": "Europe/Berlin"}, "does not exist in Europe/Berlin", "2025-03-30T01:00:00"),
+        ("30/03/2025 02:30", {"tz": "Europe/Berlin", "dayfirst": True}, "does not exist", "2025-03-30T01:00:00"),
+        ("05/10/2025 02:30", {"tz": "Australia/Sydney", "dayfirst": True}, "does not exist", "2025-10-04T16:00:00"),
         ("2016-12-31T23:59:60Z", {}, "a leap second", "2016-12-31T23:59:59.999999"),
         ("1 Jun 2025 10:00", {"tz": "UTC"}, "no ISO time", "2025-06-01T10:00:00"),
     ],
@@ -684,6 +698,16 @@ def test_what_is_left_of_a_known_log_may_not_lie_before_the_stores_last_event(st
     with pytest.raises(ek.InputError, match="lies before the store's last event"):
         store.load(frame, **COLUMNS, id="key", known="skip")
     assert store.load(frame.iloc[[0, 2]], **COLUMNS, id="key", known="skip") == 2
+
+
+def test_what_was_loaded_without_skip_is_told_why_it_is_not_known(store: ek.EventStore) -> None:
+    """Without ids, rows are known by what they say only where they were loaded with `known="skip"`."""
+    frame = frame_of(3)
+    store.load(frame, **COLUMNS)
+    for known in ("error", "skip"):
+        with pytest.raises(ek.InputError, match="if they have an id=, or were loaded with known='skip' the first time"):
+            store.load(frame, **COLUMNS, known=known)
+    assert store.position == 3
 
 
 def test_ids_are_looked_up_together(store: ek.EventStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from html import escape
@@ -15,7 +16,7 @@ from eventsourcing_kit.events.texts import time_text
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 Types: TypeAlias = "str | type[Event] | Sequence[str | type[Event]]"
@@ -97,7 +98,8 @@ class NewEvent:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        shown = [repr(self.event)] if self.event is not None else [f"type={self.type!r}", f"data={dict(self.data)!r}"]
+        data = dict(self.data) if isinstance(self.data, Mapping) else self.data  # what it may be, the append tells
+        shown = [f"type={self.type!r}", f"data={data!r}"] if self.event is None else [repr(self.event)]
         for name in ("id", "occurred_at", "metadata"):
             value = getattr(self, name)
             if value is not None:

@@ -216,7 +216,7 @@ class History:
         """
         end = self.as_of if as_of is None else self._position(as_of)
         states = self._at(end)
-        if key not in states:
+        if not _has(states, key):
             meant = f"; keys are text here: {str(key)!r}" if str(key) in states else ""
             raise InputError(
                 f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {_few(states)}{meant}"
@@ -339,6 +339,13 @@ def _same(a: Any, b: Any) -> bool:
             return len(a) == len(b) and all(map(_same, a, b))
         return bool(a == b) or (a != a and b != b)  # NaN differs even from itself
     except Exception:  # values without a plain equality (arrays) count as changed
+        return False
+
+
+def _has(states: Mapping[Any, Any], key: Any) -> bool:
+    try:
+        return key in states
+    except TypeError:  # a list, or a frame
         return False
 
 

@@ -158,9 +158,15 @@ class Times:
             return text
         a, _, b, year, hour, rest = found.groups()
         if self.dayfirst is None:
+            orders = {"True": (b, a), "False": (a, b)}
+            would_be = [
+                f"dayfirst={order} takes it for {year}-{month:0>2}-{day:0>2}"
+                for order, (month, day) in orders.items()
+                if int(month) <= 12
+            ]
             raise InputError(
-                f"{at} is {text!r}, whose day and month stand in either order; say which comes first: dayfirst=True "
-                f"takes it for {year}-{b:0>2}-{a:0>2}, dayfirst=False for {year}-{a:0>2}-{b:0>2}"
+                f"{at} is {text!r}, whose day and month stand in either order; say which comes first: "
+                + (", ".join(would_be) or "it has no month")
             )
         day, month = (a, b) if self.dayfirst else (b, a)
         if int(month) > 12:
@@ -189,11 +195,13 @@ class Times:
     def _off_the_clock(self, values: pd.Series[Any], i: int, naive: pd.DatetimeIndex) -> InputError:
         twice = naive.tz_localize(self.tz, ambiguous="NaT", nonexistent="shift_forward").isna()[0]
         name, zone = repr(values.name), str(self.tz)
+        written = "" if values.dtype.kind == "M" else ", format='mixed'"
+        written += ", dayfirst=True" if self.dayfirst else ""
         return InputError(
             f"{where(values, i)} is {str(values.iloc[i])!r}, which {'exists twice' if twice else 'does not exist'} in "
             f"{zone}, where clocks were set {'back' if twice else 'forward'} then; set it right, or decide for all "
-            f"such rows: frame[{name}] = pd.to_datetime(frame[{name}]).dt.tz_localize({zone!r}, ambiguous=True, "
-            "nonexistent='shift_forward') takes the earlier of two, and else the next that there is"
+            f"such rows: frame[{name}] = pd.to_datetime(frame[{name}]{written}).dt.tz_localize({zone!r}, "
+            "ambiguous=True, nonexistent='shift_forward') takes the earlier of two, and else the next that there is"
         )
 
 
