@@ -766,6 +766,8 @@ def from_frame(frame: pd.DataFrame, *, seed: int | None = None, **columns: Any) 
 def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = None) -> EventStore:
     """Every event before the damage, out of a folder that cannot be opened any more, with its position, time and id.
 
+    Also out of a folder that was copied file by file while its store was written to: all that was acknowledged before.
+
     Returns a store in memory that is read-only; with `into`, a new or empty folder, a store there to go on with. Its
     `position` is the last one before the damage. The damaged folder is left as it is. Notes beside the log, such as
     checkpoints of subscriptions and snapshots, are not taken along: they are made again. Raises `StorageError` where

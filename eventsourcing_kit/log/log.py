@@ -101,6 +101,8 @@ class Log(Commits):
                 table.close()
             if isinstance(failure, DamagedError):
                 raise
+            if isinstance(failure, SupersededError) and self._journal is not None and self._journal.is_owned:
+                raise damage.error(folder, [damage.OLDER_MANIFEST]) from failure
             raise damage.explained(folder, failure) from failure
         return table
 

@@ -29,6 +29,11 @@ class Damage(NamedTuple):
     what: str
 
 
+OLDER_MANIFEST = Damage(
+    "log/manifest", "is older than the files in log/wal, as where a folder was copied while its store was written to"
+)
+
+
 def error(folder: Path, found: list[Damage]) -> DamagedError:
     """The error that names damaged files and says what to do."""
     named = "; ".join(f"{one.file} {one.what}" for one in found[:_NAMED])

@@ -1,8 +1,12 @@
 """The journal of a store's folder: what was acknowledged, and SlateDB's own files do not hold yet.
 
 SlateDB makes a new file of each flush, and bringing a file and its name onto the device takes several trips. The
-journal is one file that is there already: an append to it takes one. When it is full, its rows are stored in SlateDB
-in one go, and it begins again from its start; when the store is closed, it is gone.
+journal is one file that is there already: an append to it takes one. When it holds `FULL_BYTES` that SlateDB does not
+have, they are stored there in one go; so they are when the store is closed.
+
+The file is a ring. What SlateDB has stays in it until others are written there, some `LAPS` - 1 times `FULL_BYTES`
+later; so whoever copies the folder file by file, and gets SlateDB's files as they were before and the journal as it is
+afterwards, has it all (a folder cannot be copied in one moment; see `ek.rescue`).
 
 Whoever opens the store puts a copy in the file's place, under a lock that the owner takes for each append. The older
 owner finds another file under the name then, and acknowledges nothing any more. An owner that is stopped, or waits for
@@ -18,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import DamagedError, StorageError, SupersededError
 from eventsourcing_kit.storage import device, marker
-from eventsourcing_kit.storage.journal_entries import START, behind, encode, find, key_of, start_of
+from eventsourcing_kit.storage.journal_entries import START, behind, encode, find, key_of, newest, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 
 NAME = "journal"
 OLDER_NAME = f"{NAME}#older"  # of what whoever died in a takeover had not copied yet
-FULL_BYTES = 1 << 18
+FULL_BYTES = 1 << 18  # that SlateDB does not have …
+LAPS = 4  # … of so many times as many
 _LOCK_SECONDS = 2.0  # an owner has it for a moment; one that is stopped meanwhile must not keep others out
 _NAMING_SECONDS = 10.0
 
@@ -82,6 +87,12 @@ def outstanding(content: bytes, done: int, noted: Marker) -> list[Entry] | str:
     return entries
 
 
+def goes_on(content: bytes, entries: list[Entry], done: int) -> tuple[int, int]:
+    """The number of the last entry, by what SlateDB has and what is `outstanding`, and where the next one goes."""
+    last = entries[-1] if entries else newest(content, key_of(content))
+    return entries[-1].number if entries else done, START.size if last is None else last.end
+
+
 class Journal:
     """A folder's journal, as its owner has it. `durable`: an append returns when it is on the device."""
 
@@ -92,8 +103,9 @@ class Journal:
         self._noted = noted  # by the owner before
         self._key = key_of(content) or b""
         self.key, self.bytes = self._key.hex(), os.fstat(file).st_size
-        self._at = START.size
-        self._allocated = self._is_held = self._is_left = False
+        self._at, self._made = START.size, len(content)  # where it goes on, and how far its place on the disk is made
+        self._pending_bytes = 0
+        self._is_held = self._is_left = False
         self.number = 0
 
     def pending(self, done: int) -> list[Entry]:
@@ -102,14 +114,14 @@ class Journal:
         entries = outstanding(content, done, self._noted)
         if isinstance(entries, str):
             raise damaged(self.folder, entries)
-        self.number = entries[-1].number if entries else done
-        self._at = entries[-1].end if entries else START.size
+        self.number, self._at = goes_on(content, entries, done)
+        self._pending_bytes = sum(entry.size for entry in entries)
         return entries
 
     @property
     def room(self) -> int:
-        """How many more bytes it takes without a wait: none before its place on the disk is made."""
-        return FULL_BYTES - self._at if self._allocated and self._file >= 0 else 0
+        """How many more bytes it takes without a wait: none where their place on the disk is not made."""
+        return min(FULL_BYTES - self._pending_bytes, self._made - self._at) if self._file >= 0 else 0
 
     @contextlib.contextmanager
     def held_at_once(self) -> Iterator[bool]:
@@ -161,40 +173,43 @@ class Journal:
     def append(self, rows: Sequence[Row]) -> bool:
         """Store an entry; False where there is no room for it. Call it while `held`."""
         entry = encode(self._key, self.number + 1, rows)
-        if self._at + len(entry) > FULL_BYTES:
+        if self._pending_bytes + len(entry) > FULL_BYTES:
             return False
-        if not self._allocated:
-            self._allocate()
-        device.when_there_is_room(lambda: device.write_at(self._file, entry, self._at))
+        at = self._at if self._at + len(entry) <= LAPS * FULL_BYTES else START.size
+        self._allocate(at + len(entry))
+        device.when_there_is_room(lambda: device.write_at(self._file, entry, at))
         if self._durable:
             device.sync(self._file, names=False)
         self.check_owned()  # an owner who is stopped for long can lose the lock
         self.number += 1
-        self._at += len(entry)
+        self._at = at + len(entry)
+        self._pending_bytes += len(entry)
         return True
 
-    def _allocate(self) -> None:
+    def _allocate(self, upto: int) -> None:
         """Make its place on the disk, else each sync would also write down that the file has grown."""
-        device.when_there_is_room(lambda: device.write_at(self._file, bytes(FULL_BYTES - self._at), self._at))
+        made = self._made
+        if upto <= made:
+            return
+        more = -(-upto // FULL_BYTES) * FULL_BYTES - made
+        device.when_there_is_room(lambda: device.write_at(self._file, bytes(more), made))
         if self._durable:
             device.sync(self._file)
-        self._allocated = True
+        self._made += more
 
-    def begin_again(self, number: int) -> None:
+    def is_stored(self, number: int) -> None:
         """SlateDB has the rows up to entry `number`, on the device where that is asked for."""
-        self.number, self._at = number, START.size
+        self.number, self._pending_bytes = number, 0
 
     def open_to_others(self) -> None:
         """The store is open: whoever opens it now takes it over from here."""
         self.check_owned()
         device.unlock(self._file)
 
-    def remove(self) -> None:
-        """SlateDB has it all. Call it while `held`."""
-        with _naming(self.folder):
-            self.check_owned()  # what came before took its time, and the lock may be lost
-            self._is_left = True
-            os.unlink(self._path)
+    def shorten(self) -> None:
+        """Take no more of the disk than what was written, now that SlateDB has it all. Call it while `held`."""
+        written = len(_read(self._file).rstrip(b"\0"))
+        os.ftruncate(self._file, written)
 
     def leave(self) -> None:
         """Have no more to do with it."""
@@ -218,7 +233,7 @@ def take_over(folder: Path, *, durable: bool) -> Journal:
 def refuse(folder: Path) -> None:
     """Where files have no locks there is no owner; raise where another system has left a journal."""
     noted = marker.known(folder)
-    if path(folder).exists() or (noted.knows_journal and noted.journal_bytes):
+    if noted.journal_bytes if noted.knows_journal else path(folder).exists():
         raise StorageError(
             f"{NAME} in {str(folder)!r} holds what a process on another system stored and could not bring to its "
             "place, and here it cannot be taken over: open and close the store there once, or save its events with "
@@ -270,15 +285,15 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
     if trouble is not None:
         raise damaged(folder, trouble)
     content = found or start_of(os.urandom(8))
-    syncs = durable or bool(found)  # what is there may have been acknowledged as durable
+    is_needed = bool(found) and not (noted.knows_journal and not noted.journal_bytes)
+    syncs = durable or is_needed  # what is there may have been acknowledged as durable
     new, older = folder / f"{NAME}#{os.getpid()}", folder / OLDER_NAME
     file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
     try:
         device.lock(file)
         device.set_sync_flag(new, on=False)  # which it has from its folder: each write would be a trip of its own
         device.write_at(file, content, 0)
-        if not found:
-            os.ftruncate(file, max(len(content), FULL_BYTES))  # so that one that is cut off is too short
+        os.ftruncate(file, max(len(content), FULL_BYTES))  # so that one that is cut off is too short
         if syncs:
             device.sync(file)
         if found:

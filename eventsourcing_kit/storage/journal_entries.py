@@ -5,8 +5,8 @@
     body     for each row: bytes of the key | bytes of the value (ffffffff: the row is removed) | key | value
 
 Entries are numbered, and SlateDB holds the number of the last one whose rows it has (`keys.JOURNALLED`). So it does not
-matter where a crash leaves the two: entries up to that number are done, those behind it follow without a gap, and
-what stands behind them in the file is what a power cut tore, or is left from before it began again.
+matter where a crash leaves the two: entries up to that number are done, those behind it follow without a gap, wherever
+in the file they stand, and what else is there is what a power cut tore, or what a later entry was written over.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _REMOVED = 0xFFFFFFFF
 
 
 class Entry(NamedTuple):
-    """Rows that were stored as one, and where in the file their entry ends."""
+    """Rows that were stored as one, how many bytes their entry has, and where in the file it ends."""
 
     number: int
     rows: list[Row]
+    size: int
     end: int
 
 
@@ -78,7 +79,7 @@ def _entry_at(content: bytes, at: int, key: bytes) -> Entry | None:
     if mark != _MARK or end > len(content):
         return None
     body = content[at + HEAD.size : end]
-    return Entry(number, list(_rows(body)), end) if _digest(key, number, body) == digest else None
+    return Entry(number, list(_rows(body)), end - at, end) if _digest(key, number, body) == digest else None
 
 
 def _rows(body: bytes) -> Iterator[Row]:
@@ -98,14 +99,32 @@ def follow(content: bytes, at: int, key: bytes) -> Iterator[Entry]:
         before, at = entry, entry.end
 
 
-def find(content: bytes, key: bytes) -> Iterator[Entry]:
-    """Every whole entry, wherever it stands."""
+def number_at(content: bytes, at: int) -> int:
+    """The number of the entry that seems to begin at a place; 0 where none does."""
+    is_head = content.startswith(_MARK, at) and at + HEAD.size <= len(content)
+    return int(HEAD.unpack_from(content, at)[2]) if is_head else 0
+
+
+def _places(content: bytes, after: int) -> Iterator[tuple[int, int]]:
+    """Numbers above `after`, and where their entries seem to begin."""
     at = content.find(_MARK)
     while at >= 0:
-        entry = _entry_at(content, at, key)
-        if entry is not None:
-            yield entry
-        at = content.find(_MARK, at + 1 if entry is None else entry.end)
+        if (number := number_at(content, at)) > after:
+            yield number, at
+        at = content.find(_MARK, at + 1)
+
+
+def find(content: bytes, key: bytes, after: int = 0) -> list[Entry]:
+    """The whole entries with numbers above `after`, wherever they stand, in the order of their numbers."""
+    places = sorted(_places(content, after))
+    return [entry for _, at in places if (entry := _entry_at(content, at, key)) is not None]
+
+
+def newest(content: bytes, key: bytes | None) -> Entry | None:
+    """The whole entry with the highest number."""
+    places = [] if key is None else sorted(_places(content, 0), reverse=True)
+    found = (_entry_at(content, at, key or b"") for _, at in places)
+    return next((entry for entry in found if entry is not None), None)
 
 
 def behind(content: bytes, done: int) -> list[Entry] | None:
@@ -113,9 +132,6 @@ def behind(content: bytes, done: int) -> list[Entry] | None:
     if not content.strip(b"\0"):
         return []
     key = key_of(content)
-    if key is None:
-        return None
-    entries = [entry for entry in follow(content, START.size, key) if entry.number > done]
-    last = entries[-1].number if entries else done
-    misses_first = bool(entries) and entries[0].number != done + 1
-    return None if misses_first or any(entry.number > last for entry in find(content, key)) else entries
+    entries = [] if key is None else find(content, key, done)
+    follow_on = all(entry.number == number for number, entry in enumerate(entries, done + 1))
+    return entries if key is not None and follow_on else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.storage import marker
-from eventsourcing_kit.storage.journal import FULL_BYTES, OLDER_NAME, outstanding, path
-from eventsourcing_kit.storage.journal_entries import HEAD, START, find, follow, key_of
+from eventsourcing_kit.storage.journal import FULL_BYTES, OLDER_NAME, goes_on, outstanding, path
+from eventsourcing_kit.storage.journal_entries import HEAD, START, find, follow, key_of, newest, number_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,8 @@ class Follower:
         self._noted = marker.known(folder)  # before the file, which may grow meanwhile
         self._content = _content(path(folder))
         self._key = key_of(self._content)
-        self.first = self._content[START.size : START.size + HEAD.size]  # another's when the file has begun again
+        last = newest(self._content, self._key)
+        self.newest = 0 if last is None else last.number
         self._number, self._at = 0, START.size
 
     def pending(self, done: int) -> list[Entry] | str:
@@ -38,37 +39,36 @@ class Follower:
         content, self._content = self._content, b""
         entries = outstanding(content, done, self._noted)
         if not isinstance(entries, str):
-            self._number = entries[-1].number if entries else done
-            self._at = entries[-1].end if entries else START.size
+            self._number, self._at = goes_on(content, entries, done)
         return entries
 
     def more(self) -> list[Entry] | None:
         """What has come since; None where SlateDB must be looked at again."""
         try:
             with open(path(self._folder), "rb", buffering=0) as file:
-                file.seek(self._at)
-                content = file.read(FULL_BYTES)
-                file.seek(0)
                 start = file.read(START.size + HEAD.size)
+                since = file.seek(self._at)
+                content = file.read(FULL_BYTES)
         except FileNotFoundError:
             return [] if self._key is None else None
         if key_of(start) != self._key:
             return None
         entries = [] if self._key is None else list(self._following(content))
-        is_same = start[START.size :] == self.first  # else it has begun again, or with the first of these entries
-        if not entries and not is_same:
+        ahead = max(number_at(start, START.size), number_at(content, self._at - since))
+        if ahead > self._number:  # a lap further on, or behind what only SlateDB got
             return None  # and so again, until there is a new view: the one that is to be opened now may fail
-        self.first = start[START.size :]
         return entries
 
     def _following(self, content: bytes) -> Iterator[Entry]:
         assert self._key is not None
         start = self._at
         for entry in follow(content, 0, self._key):
-            if entry.number != self._number + 1:
+            if entry.number > self._number + 1:
                 return
-            self._number, self._at = entry.number, start + entry.end
-            yield entry
+            self._at = start + entry.end
+            if entry.number > self._number:  # else SlateDB had it when it was opened
+                self._number = entry.number
+                yield entry
 
 
 def rows(folder: Path) -> list[Row]:
@@ -80,7 +80,7 @@ def rows(folder: Path) -> list[Row]:
         key = key_of(content)
         if noted.knows_journal and key is not None and key.hex() != noted.journal:
             continue  # another store's
-        found += [] if key is None else sorted(find(content, key), key=lambda entry: entry.number)
+        found += [] if key is None else find(content, key)
     return [row for entry in found for row in entry.rows]
 
 

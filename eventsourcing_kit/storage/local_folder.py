@@ -1,7 +1,7 @@
 """A store's folder on a local disk: made ready before it is opened, and synced before what is in it is relied on.
 
     log/          SlateDB's own: wal/, manifest/, compacted/, compactions/, gc/
-    journal       commits that are not in there yet (`journal`); none where the store was closed
+    journal       commits that are not in there yet (`journal`), and for a while those that are
     end           where the log ended, how much is safe on the device, which journal there is (`marker`)
     set-aside/    what a power cut left half-written (`repair`)
 

@@ -140,7 +140,7 @@ class Journalled:
         self._table.write(self._batch([*rows, (keys.JOURNALLED, keys.u64(number))]), flush=True)
         self.again()
         self._journal.check_owned()  # who was stopped in between may have written where others have tidied up
-        self._journal.begin_again(number)
+        self._journal.is_stored(number)
         self._recent.clear()
 
     def _batch(self, last: Rows) -> Batch:
@@ -172,7 +172,7 @@ class Journalled:
         self._owes_sync = False
 
     def close(self, *, in_place: bool) -> None:
-        """Leave a folder without a journal, where it is still this process's.
+        """Leave nothing to do for whoever opens the folder next, where it is still this process's.
 
         After a failure it stays as it is: it may be all that holds what SlateDB was to take, and a reader beside may
         have seen an entry that was not acknowledged. Whoever opens the store next goes by what is there.
@@ -192,4 +192,4 @@ class Journalled:
             if self._recent.rows():
                 self._move_on(self._journal.number)
             if self._noted.change(sync=self._sync is not None, journal_bytes=0):  # first, else it would be missed
-                self._journal.remove()
+                self._journal.shorten()

@@ -83,10 +83,13 @@ class Placement:
         if mark is not None:
             is_damaged |= mark[0] > head.last or (mark[0] == head.last and mark[1] != head.digest.hex())
         if is_damaged or (head.last and not self._log.store_id):
+            cure = "restore it from a copy"
+            if self._log.folder is not None:
+                cure += f", or save what can be, with ek.rescue({str(self._log.folder)!r}, into='a new folder')"
             raise StorageError(
                 f"the store is damaged at its end: the last commit, at position {head.first if head.last else 0}, is "
                 "not the one that the index and the note of its last closing name; open the store with read_only=True, "
-                "and verify() says what can be relied on; then restore it from a copy"
+                f"and verify() says what can be relied on; then {cure}"
             )
         self._log.mark_end()
 

@@ -101,7 +101,7 @@ class Table:
     def _open_view(self) -> None:
         """Open the newest view: what is in SlateDB, and what the journal holds besides."""
         opening, folder = Opening(self.location, read_only=True), self.location.folder
-        before: tuple[int, bytes] | None = None
+        before: tuple[int, int] | None = None
         missing = ""
         for _ in range(_LOOKS):
             following = None if folder is None else Follower(folder)
@@ -118,7 +118,7 @@ class Table:
                 self._db, self.recent, self._journal = db, _rows_of(entries), following
                 return
             shut(db, self.location, read_only=True, seconds=self.patience)
-            looked = None if following is None else (done, following.first)
+            looked = None if following is None else (done, following.newest)
             if looked == before:
                 break  # no writer has moved on in between
             before = looked
