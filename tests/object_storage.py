@@ -61,6 +61,9 @@ class Wire:
     def __init__(self, port: int = 0) -> None:
         self._to, self.mode, self.reply = port, "through", b""
         self.delay = 0.0  # seconds that each request takes longer
+        self.asked: list[tuple[int, int | None]] = []  # when each request came and was answered, as counted in …
+        self._events = 0  # … requests and answers so far
+        self._counting, self._waiting = threading.Lock(), dict[socket.socket, int]()
         self.caught = threading.Event()  # something came to grief since the mode was set
         self._ends: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -92,6 +95,26 @@ class Wire:
         if self.mode != "cut":
             self.set("cut")
 
+    @property
+    def in_sequence(self) -> int:
+        """How many of the requests so far can only have come one after another: as many as do not overlap."""
+        count = end = 0
+        for came, answered in sorted(self.asked, key=lambda one: one[1] or self._events):
+            if came >= end:
+                count, end = count + 1, answered or self._events
+        return count
+
+    def _note(self, near: socket.socket, *, is_answer: bool) -> None:
+        """A request has come, or some of its answer."""
+        with self._counting:
+            self._events += 1
+            if is_answer and near in self._waiting:
+                number = self._waiting.pop(near)
+                self.asked[number] = self.asked[number][0], self._events
+            elif not is_answer and near not in self._waiting:
+                self._waiting[near] = len(self.asked)
+                self.asked.append((self._events, None))
+
     def _hang_up(self) -> None:
         for end in list(self._ends):
             with contextlib.suppress(OSError):
@@ -118,6 +141,7 @@ class Wire:
             chunk = end.recv(1 << 16)
             if not chunk:
                 return False
+            self._note(near, is_answer=end is far)
             if self.mode == "through" or (self.mode == "lose" and end is near):
                 time.sleep(self.delay if end is near else 0)
                 (far if end is near else near).sendall(chunk)

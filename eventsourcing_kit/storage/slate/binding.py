@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 slate: Any = slatedb.uniffi  # generated code, whose types say things that are not so
 binding: Any = bound
-__all__ = ["FAILURES", "Running", "aside", "binding", "drive", "put_all", "slate"]
+__all__ = ["FAILURES", "Answers", "Running", "aside", "binding", "drive", "put_all", "slate"]
 _SLICE_SECONDS = 0.5
+_LOOKS = 8  # at what a storage has answered, within the time that it may be silent
 FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
 
@@ -131,10 +132,38 @@ class Running:
         self._coroutine.close()
 
 
-def drive(make: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None) -> T:
-    """A call's result; raises `TimeoutError` where that takes longer."""
+class Answers:
+    """What a storage answers to the databases that have its `recorder`: one call may need many requests."""
+
+    def __init__(self) -> None:
+        self.recorder = slate.DefaultMetricsRecorder()
+
+    @property
+    def count(self) -> int:
+        """How many were what was asked for; 503, again and again, gets nobody on."""
+        asked = self.recorder.metrics_by_name("slatedb.object_store.request_duration_seconds")
+        failed = self.recorder.metrics_by_name("slatedb.object_store.error_count")
+        return int(sum(one.value[0].count for one in asked) - sum(one.value[0] for one in failed))
+
+    def wait(self, running: Running, seconds: float) -> bool:
+        """Whether it is done, before the storage has answered nothing for so long."""
+        silent, before = 0, self.count
+        while silent < _LOOKS and not running.wait(seconds / _LOOKS):
+            now = self.count
+            silent, before = silent + 1 if now == before else 0, now
+        return running.is_done
+
+
+def drive(
+    make: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None, answers: Answers | None = None
+) -> T:
+    """A call's result; raises `TimeoutError` where that takes longer, or where no `answers` have come for so long."""
     with underway:
-        result: T = Running(make()).result(seconds)
+        running = Running(make())
+        if answers is not None and seconds is not None and not running.wait(seconds / _LOOKS):
+            answers.wait(running, seconds)
+            seconds = 0
+        result: T = running.result(seconds)
     return result
 
 

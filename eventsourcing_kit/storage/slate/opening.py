@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventsourcing_kit.errors import EventSourcingError, StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, binding, drive, slate
+from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, binding, drive, slate
 from eventsourcing_kit.storage.slate.settings import object_store, path_in, settings
 from eventsourcing_kit.storage.underway import underway
 from eventsourcing_kit.storage.worker import Worker
@@ -37,16 +37,19 @@ class Trouble(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What is opened, and how (see `Table`)."""
+    """What is opened, and how (see `Table`); a bucket's `answers` are counted."""
 
     location: Location
     read_only: bool = False
     collects: bool = True
     with_wal: bool = True
     merges: bool = False
+    answers: Answers | None = None
 
 
-def shut(db: Any, location: Location, *, read_only: bool, seconds: float | None = None) -> None:
+def shut(
+    db: Any, location: Location, *, read_only: bool, seconds: float | None = None, answers: Answers | None = None
+) -> None:
     """Shut a database; quiet where it is shut already, or does not answer."""
 
     def shut() -> Coroutine[Any, Any, Any]:
@@ -56,7 +59,7 @@ def shut(db: Any, location: Location, *, read_only: bool, seconds: float | None 
         return db.shutdown_with_options(slate.CloseOptions(flush_type=tables))  # type: ignore[no-any-return]  # untyped binding
 
     with contextlib.suppress(*FAILURES, StoreClosedError, TimeoutError):
-        aside(lambda: drive(shut, seconds))
+        aside(lambda: drive(shut, seconds, answers))
 
 
 def open_db(opening: Opening, patience: float, why: Callable[[], Trouble], races: int = _RACES) -> Any:
@@ -106,22 +109,16 @@ def no_store(location: Location) -> StorageError:
 
 
 def _opened(opening: Opening, patience: float, why: Callable[[], Trouble]) -> Any:
-    location, recorder, builder = opening.location, slate.DefaultMetricsRecorder(), _builder(opening)
+    location, answers, builder = opening.location, opening.answers or Answers(), _builder(opening)
     if location.bucket:
-        builder.with_metrics_recorder(recorder)
+        builder.with_metrics_recorder(answers.recorder)
     with underway:
-        running, end = Running(builder.build()), time.monotonic() + patience
+        running = Running(builder.build())
         if running.wait(min(_LOOK_SECONDS, patience / 4)):
             return running.result()
-        trouble, answers = why(), 0
-        while not trouble.lasts:  # patience is for a storage that is silent, and an opening takes many requests
-            if answers < (answered := _answered(recorder)):
-                answers, end = answered, time.monotonic() + patience
-            left = max(0.0, end - time.monotonic())
-            if running.wait(min(patience / 8, left)):
-                return running.result()
-            if not left:
-                break
+        trouble = why()
+        if not trouble.lasts and answers.wait(running, patience):
+            return running.result()
         running.stop()
     if trouble.lasts:
         raise StorageError(f"{str(location)!r} cannot be opened: {trouble.why}")
@@ -129,13 +126,6 @@ def _opened(opening: Opening, patience: float, why: Callable[[], Trouble]) -> An
         f"the storage did not answer within {patience:g} s{trouble}; check that {str(location)!r} can be written"
         + ("" if location.bucket else " and has space")
     )
-
-
-def _answered(recorder: Any) -> int:
-    """How many requests a storage has answered with what was asked for; 503, again and again, gets nobody on."""
-    asked = recorder.metrics_by_name("slatedb.object_store.request_duration_seconds")
-    failed = recorder.metrics_by_name("slatedb.object_store.error_count")
-    return int(sum(one.value[0].count for one in asked) - sum(one.value[0] for one in failed))
 
 
 def _builder(opening: Opening, retries: int | None = None) -> Any:

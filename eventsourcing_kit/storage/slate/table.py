@@ -10,7 +10,7 @@ from eventsourcing_kit.storage import journal, keys
 from eventsourcing_kit.storage.journal_reader import Follower
 from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.recent import Recent, merged
-from eventsourcing_kit.storage.slate.binding import FAILURES, Running, aside, drive, put_all, slate
+from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, drive, put_all, slate
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
 from eventsourcing_kit.storage.slate.settings import object_store, path_in
 from eventsourcing_kit.storage.underway import underway
@@ -50,7 +50,7 @@ class Table:
     reader's, because the tables that it saw were compacted and collected. Then the newest view takes its place, which
     holds all that the lost one held, and a scan goes on behind the last row that it gave.
 
-    A call that the storage does not answer for `patience` seconds raises `StorageError`, with the reason that `why`
+    A call raises `StorageError` where the storage answers nothing for `patience` seconds, with the reason that `why`
     finds. Only a write waits as long as it takes, unless it is given a limit.
 
     The rows of a folder's journal are rows of the table like all others: those of the writer's `own`, or those that a
@@ -82,12 +82,13 @@ class Table:
         self._journal: Follower | None = None
         self.recent = Recent()
         self._db: Any = None
+        self._answers = Answers() if location.bucket else None
         if read_only and with_wal:
             self._open_view()
             return
         if own is not None:
             own.check_owned()  # who was stopped on the way here would fence who has taken over
-        self._db = open_db(Opening(location, read_only, collects, with_wal, merges), self.patience, why)
+        self._db = open_db(Opening(location, read_only, collects, with_wal, merges, self._answers), self.patience, why)
         if own is not None:
             self._take_in(own)
 
@@ -100,7 +101,7 @@ class Table:
 
     def _open_view(self) -> None:
         """Open the newest view: what is in SlateDB, and what the journal holds besides."""
-        opening, folder = Opening(self.location, read_only=True), self.location.folder
+        opening, folder = Opening(self.location, read_only=True, answers=self._answers), self.location.folder
         before: tuple[int, int] | None = None
         missing = ""
         for _ in range(_LOOKS):
@@ -111,13 +112,13 @@ class Table:
                 entries = [] if following is None else following.pending(done)
                 missing = entries if isinstance(entries, str) else ""
             except BaseException:
-                shut(db, self.location, read_only=True, seconds=self.patience)
+                shut(db, self.location, read_only=True, seconds=self.patience, answers=self._answers)
                 raise
             if not isinstance(entries, str):
                 # The tables first: who reads meanwhile then finds a row in both, and never in neither.
                 self._db, self.recent, self._journal = db, _rows_of(entries), following
                 return
-            shut(db, self.location, read_only=True, seconds=self.patience)
+            shut(db, self.location, read_only=True, seconds=self.patience, answers=self._answers)
             looked = None if following is None else (done, following.newest)
             if looked == before:
                 break  # no writer has moved on in between
@@ -126,7 +127,7 @@ class Table:
         raise journal.damaged(folder, missing)
 
     def _journalled(self, db: Any) -> int:
-        raw = self._guarded(lambda: drive(lambda: db.get(keys.JOURNALLED), self.patience))
+        raw = self._guarded(lambda: drive(lambda: db.get(keys.JOURNALLED), self.patience, self._answers))
         return 0 if raw is None else keys.number(raw)
 
     def check_journal(self, folder: Path) -> None:
@@ -172,7 +173,7 @@ class Table:
         db = self._db
         self.write([(keys.JOURNALLED, keys.u64(self._journalled(db)))], flush=True, seconds=self.patience)
         options = slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)
-        self._guarded(lambda: drive(lambda: db.flush_with_options(options), self.patience))
+        self._guarded(lambda: drive(lambda: db.flush_with_options(options), self.patience, self._answers))
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
@@ -182,12 +183,12 @@ class Table:
             return newest
         db = self._db
         try:
-            value: bytes | None = self._guarded(lambda: drive(lambda: db.get(key), self.patience))
+            value: bytes | None = self._guarded(lambda: drive(lambda: db.get(key), self.patience, self._answers))
         except (StorageError, StoreClosedError) as error:
             if not self._replace(db, error):
                 raise
             db = self._db
-            value = self._guarded(lambda: drive(lambda: db.get(key), self.patience))
+            value = self._guarded(lambda: drive(lambda: db.get(key), self.patience, self._answers))
         return value
 
     def scan(
@@ -223,8 +224,8 @@ class Table:
         """The cursor, made if there is none yet, and its next rows: one errand, for another thread costs time."""
 
         def work() -> tuple[Any, Any]:
-            found = cursor or drive(lambda: db.scan_with_options(_range(*keys), options), self.patience)
-            return found, drive(lambda: found.next_batch(rows), self.patience)
+            found = cursor or drive(lambda: db.scan_with_options(_range(*keys), options), self.patience, self._answers)
+            return found, drive(lambda: found.next_batch(rows), self.patience, self._answers)
 
         step: tuple[Any, Any] = self._guarded(work)
         return step
@@ -273,7 +274,7 @@ class Table:
         self._open_view()
         self.read_only = True
         if was_writer:  # a reader is left to what still reads through it
-            shut(old, self.location, read_only=False, seconds=self.patience)
+            shut(old, self.location, read_only=False, seconds=self.patience, answers=self._answers)
 
     def close(self, *, in_place: bool = True) -> None:
         """Close it; quiet where another writer has closed it already, or its folder is not `in_place` any more.
@@ -284,7 +285,7 @@ class Table:
         """
         with self._replacing:
             if self._life.close() and in_place:
-                shut(self._db, self.location, read_only=self.read_only, seconds=self.patience)
+                shut(self._db, self.location, read_only=self.read_only, seconds=self.patience, answers=self._answers)
 
     def _guarded(self, work: Callable[[], T]) -> T:
         self._life.check_open()
