@@ -13,30 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
+from eventsourcing_kit.errors import EventSourcingError, InputError, LaggardError, StoreClosedError
 from eventsourcing_kit.following.waiting import check_position, check_timeout
 from eventsourcing_kit.loading.progress import bar
 from eventsourcing_kit.reading import frames
 from eventsourcing_kit.reading.table_progress import Progress
 from eventsourcing_kit.store import EventStore
-from eventsourcing_kit.tables import table_catalogue as catalogue
-from eventsourcing_kit.tables import table_lag
+from eventsourcing_kit.tables import catalogue
+from eventsourcing_kit.tables.catalogue import Kept
 from eventsourcing_kit.tables.duck import Duck, checked_path
-from eventsourcing_kit.tables.events_table import EVENTS
-from eventsourcing_kit.tables.reported_table import ReportedTable, advance, named
-from eventsourcing_kit.tables.table_fold import mark_of
-from eventsourcing_kit.tables.table_follower import Follower
-from eventsourcing_kit.tables.table_release import EventsSource, Kept, StateSource
+from eventsourcing_kit.tables.events_table import EVENTS, EventsTable
+from eventsourcing_kit.tables.follower import Follower
+from eventsourcing_kit.tables.state_table import StateTable
+from eventsourcing_kit.tables.table import Table, named
 from eventsourcing_kit.writing.decider import projection_of
 from eventsourcing_kit.writing.receipt import Receipt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from eventsourcing_kit.folding.projection import Projection
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.moment import Moment
-    from eventsourcing_kit.tables.table_release import Release, Source
     from eventsourcing_kit.writing.decider import Decider
 
 _NAME_CHARACTERS = 120
@@ -88,9 +86,9 @@ class ReportingDatabase:
             self._duck.close()
             raise
         self._store_id = catalogue.store_id(self._duck)
-        self._tables: dict[str, ReportedTable] = {}
+        self._tables: dict[str, Table] = {}
         if events:
-            self._begin(EVENTS, EventsSource())
+            self._begin(EVENTS, lambda kept: EventsTable(kept or Kept(EVENTS, 1)))
         _open.add(self)
         if self._path is not None:
             _files[self._path] = self
@@ -121,10 +119,10 @@ class ReportingDatabase:
         name = _checked_name(table, projection)
         with self._lock:
             self._check_open()
-            self._begin(name, StateSource(name, projection, temporal=temporal))
+            self._begin(name, lambda kept: StateTable(name, projection, temporal=temporal, kept=kept))
 
-    def _begin(self, name: str, source: Source) -> None:
-        """Go on with a table of the database, or make it."""
+    def _begin(self, name: str, table_of: Callable[[Kept | None], Table]) -> None:
+        """Go on with a table that the database holds, or make it; `table_of` gives the one and the other."""
         kept = catalogue.tables(self._duck)
         same = next((one for one in kept if one.casefold() == name.casefold()), None)
         if same is not None and same != name:
@@ -133,24 +131,24 @@ class ReportingDatabase:
         if known is not None and known.is_rebuilding:
             raise InputError(f"the table {name!r} is being rebuilt; wait for it, or give another name: table=…")
         if same is not None and kept[name].position > 0:
-            release = source.go_on(kept[name])
-        else:
-            release = self._create(name, source, None if same is None else kept[name])
-            self._progress.add(name, frames.NO_TIME, 0, 0)
-        self._tables[name] = ReportedTable(name, source, release)
-
-    def _create(self, name: str, source: Source, older: Kept | None) -> Release:
-        number = 1 if older is None else older.release + 1
-        release = source.begin(number)
+            self._tables[name] = table_of(kept[name])
+            return
+        older = None if same is None else table_of(kept[name])
+        table = table_of(None) if older is None else older.new(older.kept.release + 1)
         with self._duck.transaction() as duck:
             if older is None:
                 catalogue.check_free(duck, name)
-            release.create(duck)
-            release.show(duck)
-            if older is not None:
-                source.go_on(older).drop(duck)
-            catalogue.keep(duck, name, release.kept())
-        return release
+            table.create(duck)
+            self._put_in_place(duck, older, table)
+        self._progress.add(name, frames.NO_TIME, 0, 0)
+        self._tables[name] = table
+
+    def _put_in_place(self, duck: Duck, older: Table | None, table: Table) -> None:
+        """Within a transaction: from now on people see this table under its name, and the older one is gone."""
+        catalogue.keep(duck, table.kept)
+        table.show(duck)
+        if older is not None:
+            older.drop(duck)
 
     # -- going on ----------------------------------------------------------------------------------------------------
 
@@ -201,18 +199,18 @@ class ReportingDatabase:
         while moved:
             log.refresh()
             moved = False
-            for table in self._all():
-                moved |= self._step(table, log)
+            for name in list(self._tables):
+                moved |= self._step(name, log)
 
-    def _step(self, table: ReportedTable, log: Log) -> bool:
+    def _step(self, name: str, log: Log) -> bool:
         with self._lock:
             if self._is_writing:
                 return False  # a handler that appends to the store that it is called for
             self._check_open()
             self._check_store(log)
             self._is_writing = True
+            table, head = self._tables[name], log.head  # under the lock: a rebuild puts another in its place
             try:
-                head = log.head
                 if self._store_id is None and head.last:
                     self._take_on(log)
                 moved = table.step(self._duck, log)
@@ -249,8 +247,8 @@ class ReportingDatabase:
             found.is_rebuilding = False
             self._announce()
 
-    def _rebuild(self, table: ReportedTable, log: Log, progress: bool | None) -> None:
-        built = table.source.begin(table.release.number + 1)
+    def _rebuild(self, table: Table, log: Log, progress: bool | None) -> None:
+        built = table.new(table.kept.release + 1)
         head = log.head.last
         try:
             with self._lock, self._duck.transaction() as duck:
@@ -258,12 +256,14 @@ class ReportingDatabase:
                 built.create(duck)
             with bar(head, progress, worth_it=head >= _EVENTS_WORTH_A_BAR) as moves:
                 while built.position < head:
-                    moves(self._build(table, built, log))
+                    moves(self._build(built, log))
             with self._lock:  # the present one now waits, so that its successor is never behind it
                 goal = max(table.position, log.head.last)
                 while built.position < goal:
-                    self._build(table, built, log)
-                table.replace(self._duck, built)
+                    self._build(built, log)
+                with self._duck.transaction() as duck:
+                    self._put_in_place(duck, table, built)
+                self._tables[table.name] = built
                 self._progress.add(table.name, log.head.last_us, built.position, log.head.last)
         except StoreClosedError:
             raise
@@ -273,7 +273,7 @@ class ReportingDatabase:
                 raise
             raise named(table.name, error) from error
 
-    def _build(self, table: ReportedTable, built: Release, log: Log) -> int:
+    def _build(self, built: Table, log: Log) -> int:
         """One batch of a rebuild, which others see nothing of; the number of events."""
         with self._lock:
             self._check_open()
@@ -282,10 +282,10 @@ class ReportingDatabase:
             if self._store_id is None:
                 self._take_on(log)
             before = built.position
-            advance(table.name, built, self._duck, log, visible=False)
+            built.advance(self._duck, log, visible=False)
         return built.position - before
 
-    def _give_up(self, built: Release) -> None:
+    def _give_up(self, built: Table) -> None:
         with self._lock, contextlib.suppress(EventSourcingError):
             self._check_open()
             with self._duck.transaction() as duck:
@@ -319,12 +319,13 @@ class ReportingDatabase:
         """
         log = self._log_of(store)
         head = log.head.last
-        tables = {table.name: (table.position, table.state(log), table.trouble(log)) for table in self._all()}
+        found = {table.name: (table.position, *table.state(log)) for table in self._all()}
         with self._lock:
             for name, kept in catalogue.tables(self._duck).items():
-                tables.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
-        rows = [(name, at, max(head - at, 0), state, trouble) for name, (at, state, trouble) in tables.items()]
-        return table_lag.frame(rows)
+                found.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
+        rows = [(name, at, max(head - at, 0), state, trouble) for name, (at, state, trouble) in found.items()]
+        kinds = {"table": "string", "position": "Int64", "behind": "Int64", "state": "string", "error": "string"}
+        return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
 
     def progress(self, store: EventStore | None = None) -> pd.DataFrame:
         """How far tables were when, for `ek.charts.lag`: table, time, written, projected.
@@ -355,10 +356,23 @@ class ReportingDatabase:
             while laggards := [table for table in self._all() if table.position < wanted]:
                 self._check_open()
                 left = _LOOK_SECONDS if deadline is None else min(deadline - time.monotonic(), _LOOK_SECONDS)
-                in_vain = [one for one in laggards if one.trouble(log) is not None and not one.is_rebuilding]
+                in_vain = [one for one in laggards if one.state(log)[1] is not None and not one.is_rebuilding]
                 if left <= 0 or in_vain:
-                    raise table_lag.waited_in_vain(log, wanted, in_vain or laggards, self._why_idle)
+                    raise self._waited_in_vain(log, wanted, in_vain or laggards)
                 self._moved.wait(left)
+
+    def _waited_in_vain(self, log: Log, wanted: int, tables: list[Table]) -> LaggardError:
+        told = []
+        for one in tables:
+            trouble = one.state(log)[1]
+            behind = f"{one.name!r} is at {one.position}, {wanted - one.position} behind"
+            told.append(behind if trouble is None else f"{behind} ({trouble})")
+        beyond = f"; the log itself is known up to {log.head.last}" if wanted > log.head.last else ""
+        cure = "" if self._why_idle is None else f"; {self._why_idle}"
+        found = [(one.name, one.position, wanted - one.position, one.error) for one in tables]
+        error = LaggardError(f"position {wanted} is not reached: {', '.join(told)}{beyond}{cure}", wanted, found)
+        error.__cause__ = next((one.error for one in tables if one.error is not None), None)
+        return error
 
     # -- the store ---------------------------------------------------------------------------------------------------
 
@@ -383,7 +397,7 @@ class ReportingDatabase:
                     f"the table {name!r} is at position {one.position}, and the log ends at {log.head.last}: it is an "
                     "older copy of the store; open the newer one, or begin with a new file for this one"
                 )
-            if one.position and mark_of(log, one.position) != one.mark:
+            if one.position and catalogue.mark(log.commit_of(one.position), one.position) != one.mark:
                 raise InputError(
                     f"the table {name!r} is of another history: the store has the same id, but other events up to "
                     f"position {one.position}; begin with a new file"
@@ -393,8 +407,7 @@ class ReportingDatabase:
 
     def _take_on(self, log: Log) -> None:
         """The store whose first events come is the one that this database reports on, for good."""
-        with self._duck.transaction() as duck:
-            catalogue.set_store_id(duck, str(log.store_id))
+        catalogue.set_store_id(self._duck, str(log.store_id))
         self._store_id = str(log.store_id)
 
     def _check_store(self, log: Log) -> None:
@@ -406,7 +419,7 @@ class ReportingDatabase:
 
     # -- this handle -------------------------------------------------------------------------------------------------
 
-    def _all(self) -> list[ReportedTable]:
+    def _all(self) -> list[Table]:
         return list(self._tables.values())
 
     @property

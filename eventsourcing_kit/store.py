@@ -127,7 +127,7 @@ class EventStore:
         self._location = location.parse(path, options)
         self._terms = Terms(read_only, _now if clock is None else clock, seed, fsync, lag, patience)
         self._terms.check(self._location)
-        self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see table_follower)
+        self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see tables.follower)
         self._handling: Handling | None = None
         underway.check_process()  # in a forked child even the lock may be held for ever
         with _listing:

@@ -12,8 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
+from eventsourcing_kit.folding.columnar import go_on
 from eventsourcing_kit.folding.declared import MISSING, STEPS
+from eventsourcing_kit.folding.replay import Steps, fold
+from eventsourcing_kit.folding.rows import Rows
 from eventsourcing_kit.folding.running import Given, Groups, Inexact, column
+from eventsourcing_kit.reading.read import Selection
 
 pytestmark = pytest.mark.filterwarnings("ignore:<projection folds")  # of types that a random log may not have
 NUMBERS = {
@@ -138,6 +142,38 @@ def test_every_view_of_a_declared_fold_is_that_of_its_steps(
     handled = [(stream, position) for position, (stream, type_, _) in enumerate(events, 1) if type_ != "Fold.Other"]
     frame = history.df()
     assert list(zip(frame["key"], frame["position"], strict=True)) == handled
+
+
+@given(logs(), st.lists(st.tuples(st.integers(1, 9), st.booleans()), max_size=8))
+@settings(deadline=None, max_examples=150)
+def test_a_fold_goes_on_by_columns_or_by_handlers_and_is_that_from_the_start(
+    log: tuple[str, list[tuple[str, str, dict[str, Any]]]], parts: list[tuple[int, bool]]
+) -> None:
+    """From part to part of the log, whichever way each is folded; values and their types, also on the way."""
+    kind, events = log
+    folds, store = named(kind), ek.EventStore()
+    for s, t, data in events:
+        store.append(s, ek.NewEvent(type=t, data=data))
+    log_, upto = store._log, 0
+    held: dict[Any, Any] = {}
+    for size, by_columns in [*parts, (len(events), True)]:
+        after, upto = upto, min(upto + size, len(events))
+        selection, passed = Selection(after, upto, types=folds.types), dict[Any, Any]()
+        steps = Steps()
+        try:
+            rows = go_on(folds, log_, selection, held, set()) if by_columns else None
+        except Inexact:
+            rows = None
+        if rows is None:
+            fold(folds, log_, selection, steps=steps, states=held)
+            rows = Rows.of(steps)
+        begun = store.replay(folds, as_of=after)
+        passed |= begun
+        for row, position in enumerate(rows.positions.tolist()):
+            passed[rows.keys[rows.codes[row]]] = rows.state(row)
+            there = {key: state for key, state in passed.items() if state is not ek.GONE}
+            assert sorted(exact(there).items()) == sorted(exact(store.replay(folds, as_of=position)).items())
+        assert sorted(exact(folds.all_shown(held)).items()) == sorted(exact(store.replay(folds, as_of=upto)).items())
 
 
 def exact(states: dict[str, Any]) -> dict[str, str]:

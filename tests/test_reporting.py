@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import random
 import threading
 import uuid
 from collections.abc import Iterator
@@ -517,6 +518,90 @@ def test_tables_equal_replays_at_every_position(tmp_path_factory: pytest.TempPat
         assert db.sql("SELECT state FROM n")["state"].tolist() == ([store.position] if store.position else [])
         assert db.sql("SELECT count(*) AS n, max(position) AS last FROM events").iloc[0]["n"] == store.position
         db.close()
+
+
+class Sold(ek.Event):
+    amount: int
+    price: float
+    tag: str | None = None
+
+
+def sales(**options: Any) -> ek.Projection:
+    """One of each kind of declared fold."""
+    return ek.Projection(
+        "sales",
+        **options,
+        fields={
+            "sum": ek.fold.total(Sold, "amount") - ek.fold.count(Opened),
+            "paid": ek.fold.total(Sold, "price"),
+            "first": ek.fold.first(Opened, "owner"),
+            "last": ek.fold.last(Sold, "tag"),
+            "least": ek.fold.smallest(Sold, "price"),
+            "most": ek.fold.largest(Sold, "amount"),
+            "mean": ek.fold.mean(Sold, "amount"),
+            "mean_paid": ek.fold.mean(Sold, "price"),
+            "tags": ek.fold.distinct(Sold, "tag"),
+            "every": ek.fold.collect(Sold, "amount"),
+        },
+        ends=Closed,
+    )
+
+
+def sold(number: int) -> ek.Append:
+    chance = random.Random(number)
+    stream = f"till-{chance.randrange(7)}"
+    if chance.random() < 0.05:
+        return ek.Append(stream, Closed())
+    if chance.random() < 0.1:
+        return ek.Append(stream, Opened(owner=f"o{number}"))
+    price = chance.choice([0.1, 0.2, 1e16, -0.5])
+    return ek.Append(stream, Sold(amount=chance.randrange(-3, 9), price=price, tag=chance.choice(["a", "b", None])))
+
+
+def sales_as_of(db: ek.ReportingDatabase, position: int) -> dict[Any, dict[str, Any]]:
+    at = f"position <= {position} AND ifnull(position_to, 1e9) > {position}"
+    found = db.sql(f"SELECT * EXCLUDE (valid_from, valid_to, position, position_to) FROM past WHERE {at}")
+    rows = found.astype(object).where(found.notna(), None).to_dict("records")
+    return {row.pop("key"): row | {"every": tuple(row["every"])} for row in rows}
+
+
+def test_a_declared_projections_table_equals_its_replay_at_every_position(tmp_path: Path) -> None:
+    """In large batches and in small ones, after a rebuild and after the database was opened again."""
+    path, sizes = tmp_path / "x.duckdb", [1, 130, 2, 3, 240, 1, 1, 150, 5]
+
+    def opened() -> ek.ReportingDatabase:
+        db = ek.ReportingDatabase(path)
+        db.add(sales())
+        db.add(sales(), table="past", temporal=True)
+        one_by_one = sales(key=lambda event: event.stream)  # what such a key names, columns do not tell
+        db.add(one_by_one, table="one_by_one")
+        db.add(one_by_one, table="past_one_by_one", temporal=True)
+        return db
+
+    with ek.EventStore() as store:
+        for at, size in enumerate(sizes):
+            with opened() as db:
+                first = sum(sizes[:at])
+                store.append_many([sold(first + n) for n in range(size)])
+                db.update(store)
+                store.append_many([sold(10_000 + at)])
+                db.update(store)
+                if at % 3 == 2:
+                    db.rebuild("past", store)
+                    db.rebuild("sales", store)
+                assert_equal_but_for_order(db.sql("FROM sales"), db.sql("FROM one_by_one"))
+                assert_equal_but_for_order(db.sql("FROM past"), db.sql("FROM past_one_by_one"))
+                assert sales_as_of(db, store.position) == store.replay(sales())
+        with opened() as db:
+            for position in range(1, store.position + 1, 3):
+                assert sales_as_of(db, position) == store.replay(sales(), as_of=position)
+
+
+def assert_equal_but_for_order(one: pd.DataFrame, other: pd.DataFrame) -> None:
+    """Also in the columns' types."""
+    by = ["key", "position"] if "position" in one else ["key"]
+    one, other = (frame.sort_values(by, ignore_index=True) for frame in (one, other))
+    pd.testing.assert_frame_equal(one, other)
 
 
 # the raw log

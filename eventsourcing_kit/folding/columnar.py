@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +17,17 @@ from eventsourcing_kit.errors import SchemaError
 from eventsourcing_kit.events import renames, schema, stored_data
 from eventsourcing_kit.folding.replay import EVERY, stream_numbers
 from eventsourcing_kit.folding.rows import OfFields, Rows
-from eventsourcing_kit.folding.running import Given, Groups, Inexact, column, constants
+from eventsourcing_kit.folding.running import Given, Groups, Inexact, column, constants, given_before
 from eventsourcing_kit.reading import known_types
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy.typing as npt
 
-    from eventsourcing_kit.folding.declared import Term
+    from eventsourcing_kit.folding.declared import Fields, Term
     from eventsourcing_kit.folding.projection import Projection
-    from eventsourcing_kit.folding.running import Ints, Values
+    from eventsourcing_kit.folding.running import Column, Ints, Values
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.reading.read import Selection
     from eventsourcing_kit.records.record import Commit, StoredShape
@@ -71,14 +73,34 @@ class Columns:
             return kept[1].upto(selection.upto)
 
 
-def _read(reading: _Reading, log: Log, selection: Selection) -> Rows:
+def go_on(projection: Projection, log: Log, selection: Selection, states: dict[Any, Any], types: set[str]) -> Rows:
+    """As `replay.fold` of a declared projection, from `states` on, which it changes: every state on the way, as rows.
+
+    Adds the types of the events that were read to `types`. Raises `Inexact`, and then has changed nothing.
+    """
+    reading = _Reading(projection, EVERY)
+    reading.upto = selection.after
+    rows = _read(reading, log, selection, states)
+    assert isinstance(rows.states, OfFields)
+    last = rows.last()
+    for key, gone, held in zip(rows.keys, rows.gone[last].tolist(), rows.states.held(last), strict=True):
+        if gone:
+            states.pop(key, None)
+        else:
+            states[key] = held
+    known_types.hint(log, projection.types, repr(projection))
+    types |= reading.met
+    return rows
+
+
+def _read(reading: _Reading, log: Log, selection: Selection, states: Mapping[Any, list[Any]] | None = None) -> Rows:
     if reading.needs_record:
         raise Inexact("a key that is a function")
     try:
         for commit, rows in replace(selection, after=reading.upto).chunks(log, reading.skipped):
             reading.add(commit, rows)
         reading.upto = selection.upto
-        return reading.rows()
+        return reading.rows(states or {})
     except (SchemaError, AttributeError, TypeError, ValueError) as error:
         raise Inexact(str(error)) from error
 
@@ -90,7 +112,7 @@ class _Reading:
         assert projection.declared is not None
         self._fields, self._key, self._only = projection.declared, projection.key, only
         self._terms = self._fields.terms
-        self.upto, self.skipped = 0, Counter[str]()
+        self.upto, self.skipped, self.met = 0, Counter[str](), set[str]()
         self._given: list[list[tuple[Ints, Values]]] = [[] for _ in self._terms]
         self._keys: dict[Any, int] = {}
         self._types: dict[str, int] = {}
@@ -159,8 +181,9 @@ class _Reading:
         if not inside.all():
             picked = np.flatnonzero(inside).tolist()
             columns, own, at = [[values[i] for i in picked] for values in columns], own[inside], at[inside]
-        key = self._key
-        plan = self._plans[renames.current(shape.type)]
+        key, name = self._key, renames.current(shape.type)
+        self.met.add(name)
+        plan = self._plans[name]
         wanted = {name: None for number in plan for name in self._terms[number][1].fields}
         if isinstance(key, str):
             wanted[key] = None
@@ -187,24 +210,72 @@ class _Reading:
         held = sum(_bytes(values) for given in self._given for _, values in given)
         return held + self._count * (64 + 8 * len(self._terms) + 8 * len(self._fields.folds))
 
-    def rows(self) -> Rows:
-        """All of it, and the folds over it."""
+    def rows(self, states: Mapping[Any, list[Any]]) -> Rows:
+        """All of it, and the folds over it, which go on from what `states` hold."""
         empty = np.array([], dtype=np.int64)
         joined = tuple(np.concatenate(part) for part in zip(*(self._parts or [(empty,) * 4]), strict=True))
         codes, positions, us, types = joined
         self._parts = [joined]
         ends = np.array([self._fields.ends_with(name) for name in self._types], dtype=np.bool_)
         gone = ends[types] if len(ends) else np.zeros(len(codes), dtype=np.bool_)
-        groups = Groups(codes, gone)
+        before = _Before(self._fields, self._keys, states)
+        count = len(before.codes)
+        groups = Groups(np.append(before.codes, codes), np.append(np.zeros(count, dtype=np.bool_), gone))
         joined_given = [_joined(parts, term.sign) for parts, (_, term) in zip(self._given, self._terms, strict=True)]
         self._given = [[(one.rows, one.values)] for one in joined_given]
-        given = iter(joined_given)
-        fields = {
-            name: column(fold.kind, [next(given) for _ in fold.terms], groups)
-            for name, fold in self._fields.folds.items()
-        }
+        given = iter([replace(one, rows=one.rows + count) for one in joined_given])
+        fields: dict[str, Column] = {}
+        for (name, fold), first in zip(self._fields.folds.items(), before.given, strict=True):
+            found = column(fold.kind, [first, *(next(given) for _ in fold.terms)], groups)
+            fields[name] = _Behind(found, count) if count else found
         keys, names = list(self._keys), list(self._types)
         return Rows(keys, codes, positions, us, names, types, gone, OfFields(fields, gone), Counter(self.skipped))
+
+
+class _Before:
+    """What states hold that a fold goes on from, as rows before its first: their keys' `codes`, and what each field's
+    fold was given there.
+    """
+
+    def __init__(self, fields: Fields, keys: Mapping[Any, int], states: Mapping[Any, list[Any]]) -> None:
+        folds = list(fields.folds.values())
+        codes: list[int] = []
+        rows: list[list[int]] = [[] for _ in folds]
+        values: list[list[Any]] = [[] for _ in folds]
+        counts: list[list[int]] = [[] for _ in folds]
+        for key, code in keys.items() if states else ():
+            held = states.get(key, ())
+            most = 0
+            for number, own in enumerate(held):
+                kind = folds[number].kind
+                found = given_before(kind, own)
+                rows[number] += range(len(codes), len(codes) + len(found))
+                values[number] += found
+                counts[number] += [own[1] if kind == "mean" else 1] * len(found)
+                most = max(most, len(found))
+            codes += [code] * most
+        self.codes = np.array(codes, dtype=np.int64)
+        columns = zip(rows, values, counts, strict=True)
+        self.given = [
+            Given(np.array(at, dtype=np.int64), given, counts=np.array(numbers, dtype=np.int64))
+            for at, given, numbers in columns
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """A column without its first rows."""
+
+    column: Column
+    count: int
+
+    def take(self, rows: Ints) -> list[Any]:
+        """The states after some rows."""
+        return self.column.take(rows + self.count)
+
+    def held(self, rows: Ints) -> list[Any]:
+        """What the steps hold after some rows."""
+        return self.column.held(rows + self.count)
 
 
 def _bytes(values: Values) -> int:

@@ -179,10 +179,11 @@ class History:
         return valid_to
 
     def _state_columns(self) -> Mapping[str, Sequence[Any]]:
-        found = self._rows.states.columns()
+        every = np.arange(len(self))
+        found = self._rows.states.columns(every)
         if found is not None:
             return found
-        states = self._rows.states.take(np.arange(len(self)))
+        states = self._rows.states.take(every)
         held = [state for state in states if state is not GONE]
         names = dict.fromkeys(fields_of(held[0])) if held and _has_fields(held[0]) else {}
         if not names or not all(_has_fields(state) and fields_of(state).keys() == names.keys() for state in held):

@@ -30,8 +30,8 @@ class States(Protocol):
         """The states after some rows."""
         ...
 
-    def columns(self) -> Mapping[str, Sequence[Any]] | None:
-        """The states' fields, one value a row, None where a key ended; None where states must be looked at for that."""
+    def columns(self, rows: Ints) -> Mapping[str, Sequence[Any]] | None:
+        """The fields of the states after some rows, None where a key ended; None where states must be looked at."""
 
     def upto(self, stop: int) -> States:
         """Those of the first rows."""
@@ -56,7 +56,7 @@ class Listed:
         states = self._states
         return [states[row] for row in rows.tolist()]
 
-    def columns(self) -> None:
+    def columns(self, rows: Ints) -> None:  # as the others take them
         """They must be looked at one by one."""
 
     def upto(self, stop: int) -> Listed:
@@ -81,14 +81,18 @@ class OfFields:
             found[at] = GONE
         return found
 
-    def columns(self) -> dict[str, list[Any]]:
-        """The fields."""
-        every, ended = np.arange(len(self._gone)), np.flatnonzero(self._gone).tolist()
-        found = {name: column.take(every) for name, column in self._fields.items()}
+    def columns(self, rows: Ints) -> dict[str, list[Any]]:
+        """The fields after some rows."""
+        ended = np.flatnonzero(self._gone[rows]).tolist()
+        found = {name: column.take(rows) for name, column in self._fields.items()}
         for values in found.values():
-            for row in ended:
-                values[row] = None
+            for at in ended:
+                values[at] = None
         return found
+
+    def held(self, rows: Ints) -> list[list[Any]]:
+        """What the folds hold after some rows, each state a list."""
+        return list(map(list, zip(*(column.held(rows) for column in self._fields.values()), strict=True)))
 
     def upto(self, stop: int) -> OfFields:
         """Those of the first rows."""
@@ -126,11 +130,15 @@ class Rows:
         keys, names = list(steps.key_numbers), list(steps.type_numbers)
         return cls(keys, codes, positions, us, names, types, gone, Listed(steps.states), steps.tally.skipped)
 
+    def last(self) -> Ints:
+        """The last row of each key."""
+        found = np.empty(len(self.keys), dtype=np.int64)
+        found[self.codes] = np.arange(len(self))  # of several rows of a key the last one stays
+        return found
+
     def last_states(self) -> dict[Any, Any]:
         """Each key's state after all rows."""
-        latest = np.empty(len(self.keys), dtype=np.int64)
-        latest[self.codes] = np.arange(len(self))  # of several rows of a key the last one stays
-        states = zip(self.keys, self.states.take(latest), strict=True)
+        states = zip(self.keys, self.states.take(self.last()), strict=True)
         return {key: state for key, state in states if state is not GONE}
 
     def upto(self, position: int) -> Rows:

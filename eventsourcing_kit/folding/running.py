@@ -41,6 +41,7 @@ class Given:
     rows: Ints
     values: Values
     sign: int = 1
+    counts: Ints | int = 1  # how many values each stands for: a mean goes on from a sum
 
 
 class Groups:
@@ -93,6 +94,10 @@ class Column(Protocol):
         """The states after some rows, as Python values."""
         ...
 
+    def held(self, rows: Ints) -> list[Any]:
+        """What the steps hold after some rows (see `declared.Steps`)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
@@ -109,6 +114,25 @@ class Numbers:
             return found
         return [one if known else self.other for one, known in zip(found, self.known[rows].tolist(), strict=True)]
 
+    held = take
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Sums by their numbers of values; None where there is none."""
+
+    sums: npt.NDArray[Any]
+    counts: Ints
+
+    def held(self, rows: Ints) -> list[Any]:
+        """Sum and number after some rows."""
+        pairs = zip(self.sums[rows].tolist(), self.counts[rows].tolist(), strict=True)
+        return [[total, count] if count else [0, 0] for total, count in pairs]
+
+    def take(self, rows: Ints) -> list[Any]:
+        """The states after some rows."""
+        return [total / count if count else None for total, count in self.held(rows)]
+
 
 @dataclass(frozen=True, slots=True)
 class Picked:
@@ -122,6 +146,10 @@ class Picked:
         values = self.values
         return [None if at < 0 else values[at] for at in self.index[rows].tolist()]
 
+    def held(self, rows: Ints) -> list[Any]:
+        """The value in a list, which is empty where there is none."""
+        return [[] if at < 0 else [self.values[at]] for at in self.index[rows].tolist()]
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -133,14 +161,46 @@ class Collected:
 
     def take(self, rows: Ints) -> list[Any]:
         """The states after some rows."""
+        return list(map(tuple, self.held(rows)))
+
+    def held(self, rows: Ints) -> list[Any]:
+        """The values in a list."""
         places = zip(self.start[rows].tolist(), self.stop[rows].tolist(), strict=True)
-        return [tuple(self.values[start:stop]) for start, stop in places]
+        return [list(self.values[start:stop]) for start, stop in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """How many different values there are among those collected."""
+
+    counts: Ints
+    collected: Collected
+
+    def take(self, rows: Ints) -> list[Any]:
+        """The states after some rows."""
+        found: list[Any] = self.counts[rows].tolist()
+        return found
+
+    def held(self, rows: Ints) -> list[Any]:
+        """The different values in a set."""
+        return list(map(set, self.collected.held(rows)))
 
 
 def column(kind: str, given: Sequence[Given], groups: Groups) -> Column:
     """A fold of a kind over what its terms were given; raises `Inexact`."""
     given = [one for one in given if len(one.rows)]
     return _FOLDS[kind](given, groups)
+
+
+def given_before(kind: str, held: Any) -> list[Any]:
+    """Values that lead a fold of a kind to what it holds; a mean's is its sum. Raises `Inexact`."""
+    if kind == "total":
+        return [] if type(held) is int and held == 0 else [held]
+    if kind == "mean":
+        return [held[0]] if held[1] else []
+    if kind == "distinct" and any(isinstance(one, (tuple, frozenset)) for one in held):
+        raise Inexact("different values that are no plain ones")
+    return list(held)
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------
@@ -167,8 +227,7 @@ def _total(given: Sequence[Given], groups: Groups) -> Column:
     if kinds <= {"i"}:
         return Numbers(groups.restored(groups.sums(_summed(given, arrays, groups.size, _EXACT_INT))))
     if kinds == {"f"}:
-        sums, counts = _float_sums(given, arrays, groups)
-        return Numbers(sums, counts > 0, 0)
+        return Numbers(_float_sums(given, arrays, groups), _counts(given, groups) > 0, 0)
     raise Inexact("whole numbers and floats in one total")
 
 
@@ -182,8 +241,16 @@ def _summed(given: Sequence[Given], arrays: Sequence[npt.NDArray[Any]], size: in
     return added
 
 
-def _float_sums(given: Sequence[Given], arrays: Sequence[Floats], groups: Groups) -> tuple[Floats, Ints]:
-    """Sum and count after each row, added one after another: a cumulated sum less an offset would be another number."""
+def _counts(given: Sequence[Given], groups: Groups) -> Ints:
+    """How many values there were after each row."""
+    here = np.zeros(groups.size, dtype=np.int64)
+    for one in given:
+        here[one.rows] += one.counts
+    return groups.restored(groups.sums(here))
+
+
+def _float_sums(given: Sequence[Given], arrays: Sequence[Floats], groups: Groups) -> Floats:
+    """The sum after each row, added one after another: a cumulated sum less an offset would be another number."""
     here, source = _sources(given, groups)
     values = np.concatenate([array if one.sign > 0 else -array for one, array in zip(given, arrays, strict=True)])
     at = np.flatnonzero(here)
@@ -204,25 +271,18 @@ def _float_sums(given: Sequence[Given], arrays: Sequence[Floats], groups: Groups
     spread = np.zeros(groups.size)
     spread[at] = sums
     latest = groups.latest(here)
-    counts = np.zeros(groups.size, dtype=np.int64)
-    counts[groups.order] = here
-    return groups.restored(np.where(latest >= 0, spread[latest], 0.0)), groups.restored(groups.sums(counts))
+    return groups.restored(np.where(latest >= 0, spread[latest], 0.0))
 
 
 def _mean(given: Sequence[Given], groups: Groups) -> Column:
     arrays = [_array(one.values) for one in given]
     kinds = {array.dtype.kind for array in arrays}
     if kinds == {"f"}:
-        sums, counts = _float_sums(given, arrays, groups)
-    elif kinds <= {"i"}:
-        here = np.zeros(groups.size, dtype=np.int64)
-        for one in given:
-            here[one.rows] += 1
-        counts = groups.restored(groups.sums(here))
-        sums = groups.restored(groups.sums(_summed(given, arrays, groups.size, _EXACT_FLOAT))).astype(np.float64)
-    else:
-        raise Inexact("whole numbers and floats in one mean")
-    return Numbers(np.divide(sums, counts, out=np.zeros(groups.size), where=counts > 0), counts > 0)
+        return Means(_float_sums(given, arrays, groups), _counts(given, groups))
+    if kinds <= {"i"}:
+        sums = groups.sums(_summed(given, arrays, groups.size, _EXACT_FLOAT))
+        return Means(groups.restored(sums), _counts(given, groups))
+    raise Inexact("whole numbers and floats in one mean")
 
 
 # -- values -----------------------------------------------------------------------------------------------------------
@@ -302,17 +362,20 @@ def _ranks(values: list[Any]) -> tuple[Ints, int]:
 def _distinct(given: Sequence[Given], groups: Groups) -> Column:
     here, source = _sources(given, groups)
     codes: dict[Any, int] = {}
-    coded = np.array([codes.setdefault(frozen(value), len(codes)) for value in _values(given)], dtype=np.int64)
+    values = list(map(frozen, _values(given)))
+    coded = np.array([codes.setdefault(value, len(codes)) for value in values], dtype=np.int64)
     at = np.flatnonzero(here)
     _, first = np.unique(groups.numbers[at] * (len(codes) + 1) + coded[source[at]], return_index=True)
     is_new = np.zeros(groups.size, dtype=np.int64)
     is_new[groups.order[at[first]]] = 1
-    return Numbers(groups.restored(groups.sums(is_new)))
+    return Distinct(groups.restored(groups.sums(is_new)), _collected(values, here, source, groups))
 
 
 def _collect(given: Sequence[Given], groups: Groups) -> Column:
-    here, source = _sources(given, groups)
-    values = _values(given)
+    return _collected(_values(given), *_sources(given, groups), groups)
+
+
+def _collected(values: list[Any], here: Bools, source: Ints, groups: Groups) -> Collected:
     upto = np.cumsum(here)
     start: Ints = (upto - here)[groups.starts]
     return Collected([values[at] for at in source[here].tolist()], groups.restored(start), groups.restored(upto))

@@ -8,12 +8,10 @@ from pydantic_core import to_json
 
 from eventsourcing_kit.reading import frames
 from eventsourcing_kit.records import ids
-from eventsourcing_kit.tables.duck import quoted
-from eventsourcing_kit.tables.state_table import SCHEMA
+from eventsourcing_kit.tables.catalogue import Kept
+from eventsourcing_kit.tables.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.tables.duck import Duck
@@ -26,69 +24,57 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-class EventsTable:
-    """Where the events are written; `release` tells one rebuild from the next."""
+class EventsTable(Table):
+    """The table `events`, a row an event. No code of people's makes its rows, so it is never stale."""
 
-    def __init__(self, release: int) -> None:
-        self.release = release
-        self._rows = f"{SCHEMA}.{quoted(f'{EVENTS} {release}')}"
+    def new(self, release: int) -> EventsTable:
+        """One that holds nothing yet."""
+        return EventsTable(Kept(EVENTS, release))
 
-    def create(self, duck: Duck) -> None:
-        """Make the table, empty."""
-        columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-        duck.run(f"CREATE OR REPLACE TABLE {self._rows} ({columns})")
+    def relations(self) -> dict[str, dict[str, str]]:
+        """One SQL table."""
+        return {self.relation(): _COLUMNS}
 
-    def drop(self, duck: Duck) -> None:
-        """Remove the table, not the view."""
-        duck.run(f"DROP TABLE IF EXISTS {self._rows}")
+    def view(self) -> str:
+        """All of it."""
+        return f"SELECT * FROM {self.relation()}"
 
-    def show(self, duck: Duck) -> None:
-        """Let the view be of this table."""
-        duck.run(f"CREATE OR REPLACE VIEW main.{EVENTS} AS SELECT * FROM {self._rows}")
-
-    def write(self, duck: Duck, log: Log, after: int, upto: int) -> None:
-        """Add the events above `after` up to `upto`, where a commit ends."""
+    def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> Kept:
+        """Add the events up to a position."""
         columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-        for commit in log.commits(after, upto):
-            for name, values in _columns(commit):
+        for commit in log.commits(self.position, upto):
+            for name, values in _columns(commit).items():
                 columns[name] += values
-        taken = [
-            f"make_timestamptz({name})" if kind == _TIME else f"CAST({name} AS {kind})"
-            for name, kind in _COLUMNS.items()
-        ]
-        given = {name: _array(_COLUMNS[name], values) for name, values in columns.items()}
-        with duck.given(given):
-            duck.run(f"INSERT INTO {self._rows} SELECT {', '.join(taken)} FROM given")
+        self.insert(duck, self.relation(), {name: _given(_COLUMNS[name], values) for name, values in columns.items()})
+        return self.kept
 
 
-def _array(kind: str, values: list[Any]) -> Any:
+def _given(kind: str, values: list[Any]) -> tuple[Any, str]:
     if kind in ("BIGINT", _TIME):
-        return frames.nullable(values)
-    return frames.strings(frames.objects(values))
+        return frames.nullable(values), "make_timestamptz({})" if kind == _TIME else "{}"
+    return frames.strings(frames.objects(values)), f"CAST({{}} AS {kind})"
 
 
-def _columns(commit: Commit) -> Iterator[tuple[str, list[Any]]]:
-    shapes, streams = commit.shapes, commit.streams
-    codes = commit.shape_codes.tolist()
-    occurred, metadata = commit.occurred_us, commit.metadata
-    yield "position", commit.positions.tolist()
-    yield "stream", [streams[code] for code in commit.stream_codes.tolist()]
-    yield "version", commit.versions.tolist()
-    yield "type", [shapes[code].type for code in codes]
-    yield "schema_version", [shapes[code].schema_version for code in codes]
-    yield "recorded_at", commit.times.tolist()
-    yield "occurred_at", [occurred.get(row) for row in range(commit.count)]
-    yield "id", ids.to_text(commit.id_bytes)
-    yield "metadata", [_json(metadata[row]) if row in metadata else "{}" for row in range(commit.count)]
-    yield "data", _data(commit)
-
-
-def _data(commit: Commit) -> list[str]:
-    found = ["{}"] * commit.count
-    for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
-        for row, *values in zip(rows.tolist(), *shape.columns, strict=True):
-            found[row] = _json(dict(zip(shape.fields, values, strict=True)))
-    return found
+def _columns(commit: Commit) -> dict[str, list[Any]]:
+    """A commit's events, by column."""
+    rows, shapes, streams = range(commit.count), commit.shapes, commit.streams
+    codes, occurred, metadata = commit.shape_codes.tolist(), commit.occurred_us, commit.metadata
+    data = ["{}"] * commit.count
+    for shape, own in zip(shapes, commit.rows_of_shapes, strict=True):
+        for row, *values in zip(own.tolist(), *shape.columns, strict=True):
+            data[row] = _json(dict(zip(shape.fields, values, strict=True)))
+    return {
+        "position": commit.positions.tolist(),
+        "stream": [streams[code] for code in commit.stream_codes.tolist()],
+        "version": commit.versions.tolist(),
+        "type": [shapes[code].type for code in codes],
+        "schema_version": [shapes[code].schema_version for code in codes],
+        "recorded_at": commit.times.tolist(),
+        "occurred_at": [occurred.get(row) for row in rows],
+        "id": ids.to_text(commit.id_bytes),
+        "metadata": [_json(metadata[row]) if row in metadata else "{}" for row in rows],
+        "data": data,
+    }
 
 
 def _json(value: Any) -> str:

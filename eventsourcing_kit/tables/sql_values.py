@@ -156,7 +156,7 @@ def _plain(value: Any) -> Any:
 
 
 def array(values: list[Any], kind: Kind) -> Any:
-    """Plain values of a kind as a pandas array; `from_array` says how SQL reads it."""
+    """Plain values of a kind as an array that DuckDB takes; `reading` says how SQL reads it."""
     if kind in (INTEGER, BIGINT):
         return frames.nullable(values)
     if kind == TIME:
@@ -175,13 +175,11 @@ def _floats(values: list[Any]) -> Any:
     return pd.arrays.FloatingArray(np.array([0 if value is None else value for value in values], dtype=float), missing)
 
 
-def from_array(name: str, kind: Kind) -> str:
-    """The SQL expression for the column `name` of an array made by `array`."""
+def reading(kind: Kind) -> str:
+    """The SQL expression that reads an array made by `array`; `{}` stands for its name."""
     if kind == TIME:
-        return f"make_timestamptz({name})"
-    if kind.name == "BLOB":
-        return f"unhex({name})"
-    return f"CAST({name} AS {kind.sql})"
+        return "make_timestamptz({})"
+    return "unhex({})" if kind.name == "BLOB" else f"CAST({{}} AS {kind.sql})"
 
 
 def _text(value: Any, kind: Kind) -> str:

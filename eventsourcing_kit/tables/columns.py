@@ -13,7 +13,9 @@ from eventsourcing_kit.reading import frames
 from eventsourcing_kit.tables.sql_values import NOTHING, Kind, kind_of, kind_of_type, plain, wider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from eventsourcing_kit.folding.rows import Ints, Rows
 
 MOST_FIELDS = 400  # a dict that grows by a key an event is no row; what comes beyond this shares the column `state`
 KEY = "key"
@@ -93,21 +95,35 @@ class Columns:
         for one in new if len(new) <= room else [*new[:room], WHOLE]:
             self.fields.setdefault(one, _NEW)
 
-    def fit(self, states: list[Any]) -> dict[str, list[Any]]:
-        """States that were met, as values by column; columns are widened until they hold them."""
-        rows = [self._row(state) for state in states]
-        found = {}
-        for field, column in self.fields.items():
-            values = plain([row.get(field) for row in rows])
-            found[column.name] = values
-            self.fields[field] = Column(column.name, wider(column.kind, kind_of(values)))
-        return found
+    def fit(self, rows: Rows, wanted: Ints) -> dict[str, list[Any]]:
+        """The keys and states of the rows in question, as values by column; columns are widened until they hold them.
 
-    def fit_keys(self, keys: list[Any]) -> list[Any]:
-        """Keys as values; their column is widened until it holds them."""
-        values = plain(keys)
-        self.key = Column(KEY, wider(self.key.kind, kind_of(values)))
+        Of all rows the fields have columns, in the order in which they come.
+        """
+        columns: dict[Field, Sequence[Any]]
+        found = rows.states.columns(wanted)
+        if found is None or len(found) > MOST_FIELDS:
+            self.meet([state for _, state in rows.each()])
+            columns = self._taken_apart(rows.states.take(wanted))
+        else:
+            self.meet([dict.fromkeys(found)])
+            columns = {name: values for name, values in found.items()}
+        keys = [rows.keys[code] for code in rows.codes[wanted].tolist()]
+        self.key, fitted = self._fitted(self.key, keys)
+        values = {KEY: fitted}
+        for field, column in self.fields.items():
+            self.fields[field], values[column.name] = self._fitted(column, columns.get(field, [None] * len(wanted)))
         return values
+
+    @staticmethod
+    def _fitted(column: Column, values: Sequence[Any]) -> tuple[Column, list[Any]]:
+        """A column that is wide enough, and what goes into it."""
+        found = plain(list(values))
+        return column._replace(kind=wider(column.kind, kind_of(found))), found
+
+    def _taken_apart(self, states: list[Any]) -> dict[Field, Sequence[Any]]:
+        rows = [self._row(state) for state in states]
+        return {field: [row.get(field) for row in rows] for field in self.fields}
 
     def _row(self, state: Any) -> dict[Any, Any]:
         if type(state) is dict and state.keys() <= self.fields.keys():
@@ -119,6 +135,17 @@ class Columns:
         return {**fields, WHOLE: beyond} if beyond else fields
 
     # -- kept --------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def first(cls, state: Any, *, temporal: bool) -> Columns:
+        """The columns that a table has before the first event, judged by the initial state."""
+        made = cls(temporal=temporal)
+        if state is not None:
+            made.meet([state])
+            for field, values in made._taken_apart([state]).items():
+                made.fields[field], _ = made._fitted(made.fields[field], values)
+        made.is_guess = True
+        return made
 
     def to_text(self) -> str:
         """As JSON, for the next time that the database is opened."""
@@ -149,13 +176,3 @@ def _annotations(cls: type) -> dict[str, Any]:
     except Exception:  # names that only a type checker knows: then the values tell
         hints = {}
     return {name: hints.get(name, Any) for name in names}
-
-
-def first_columns(state: Any, *, temporal: bool) -> Columns:
-    """The columns that a table has before the first event, judged by the initial state."""
-    columns = Columns(temporal=temporal)
-    if state is not None:
-        columns.meet([state])
-        columns.fit([state])
-    columns.is_guess = True
-    return columns

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, StorageError
 from eventsourcing_kit.tables.duck import quoted
-from eventsourcing_kit.tables.state_table import SCHEMA
-from eventsourcing_kit.tables.table_release import Kept
 
 if TYPE_CHECKING:
+    from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.tables.duck import Duck
 
+SCHEMA = "eventsourcing_kit"
 FORMAT = "1"
 _ABOUT, _TABLES = f"{SCHEMA}.about", f"{SCHEMA}.tables"
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a table: its checkpoint (`position`, `mark`), by what code it was made, and its columns."""
+
+    name: str
+    release: int
+    position: int = 0
+    mark: str = ""
+    code: str = ""
+    temporal: bool = False
+    columns: str = ""
+
+
+def mark(commit: Commit, position: int) -> str:
+    """What only this history has at a position: its event's id, and the hash of all commits before that one."""
+    event_id: bytes = commit.id_bytes[position - commit.first].tobytes()
+    return commit.previous.hex() + event_id.hex()
+
+
 def prepare(duck: Duck) -> None:
-    """Make the catalogue, or read that it is one of this format; remove what a rebuild left that was broken off."""
+    """Make the catalogue, or read that it is one of this format; remove what a rebuild left that was broken off.
+
+    Raises `StorageError` for a format that this version does not know.
+    """
     with duck.transaction():
         duck.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         duck.run(f"CREATE TABLE IF NOT EXISTS {_ABOUT} (what VARCHAR, is_it VARCHAR)")
@@ -33,15 +56,10 @@ def prepare(duck: Duck) -> None:
                 f"a reporting database of format {found}, and this version of the kit writes format {FORMAT}; "
                 "update the kit, or give another file: a reporting database can always be built again from the log"
             )
-        _sweep(duck)
-
-
-def _sweep(duck: Duck) -> None:
-    kept = {f"{name} {one.release}{end}" for name, one in tables(duck).items() for end in ("", " past")}
-    there = duck.run("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", SCHEMA)
-    for (name,) in there:
-        if name not in kept and name not in ("about", "tables"):
-            duck.run(f"DROP TABLE {SCHEMA}.{quoted(name)}")
+        wanted = {f"{one.name} {one.release}{end}" for one in tables(duck).values() for end in ("", " past")}
+        for (name,) in duck.run("SELECT table_name FROM duckdb_tables() WHERE schema_name = ?", SCHEMA):
+            if name not in wanted and name not in ("about", "tables"):
+                duck.run(f"DROP TABLE {SCHEMA}.{quoted(name)}")
 
 
 def _about(duck: Duck, what: str) -> str | None:
@@ -50,6 +68,7 @@ def _about(duck: Duck, what: str) -> str | None:
 
 
 def _set_about(duck: Duck, what: str, is_it: str) -> None:
+    duck.run(f"DELETE FROM {_ABOUT} WHERE what = ?", what)
     duck.run(f"INSERT INTO {_ABOUT} VALUES (?, ?)", what, is_it)
 
 
@@ -60,25 +79,24 @@ def store_id(duck: Duck) -> str | None:
 
 def set_store_id(duck: Duck, text: str) -> None:
     """Remember the store."""
-    duck.run(f"DELETE FROM {_ABOUT} WHERE what = 'store'")
-    _set_about(duck, "store", text)
+    with duck.transaction():
+        _set_about(duck, "store", text)
 
 
 def tables(duck: Duck) -> dict[str, Kept]:
-    """Each table's release, by name."""
+    """What is kept of each table, by name."""
     rows = duck.run(f"SELECT name, release, position, mark, code, temporal, columns FROM {_TABLES} ORDER BY rowid")
-    return {name: Kept(*kept) for name, *kept in rows}
+    return {row[0]: Kept(*row) for row in rows}
 
 
-def keep(duck: Duck, name: str, kept: Kept) -> None:
+def keep(duck: Duck, kept: Kept) -> None:
     """Remember a table's release and checkpoint, in the transaction that wrote its rows."""
-    duck.run(f"DELETE FROM {_TABLES} WHERE name = ?", name)
-    values = (name, kept.release, kept.position, kept.mark, kept.code, kept.temporal, kept.columns)
-    duck.run(f"INSERT INTO {_TABLES} VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+    duck.run(f"DELETE FROM {_TABLES} WHERE name = ?", kept.name)
+    duck.run(f"INSERT INTO {_TABLES} VALUES (?, ?, ?, ?, ?, ?, ?)", *astuple(kept))
 
 
 def check_free(duck: Duck, name: str) -> None:
-    """Refuse a table's name that something else in the database has."""
+    """Raise `InputError` for a table's name that something else in the database has."""
     taken = duck.run(
         "SELECT 1 FROM information_schema.tables WHERE table_schema = 'main' AND lower(table_name) = lower(?)", name
     )
