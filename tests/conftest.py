@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.events import renames, schema, upcasters
+from tests.faults import without_locks
 
 collect_ignore = ["conformance"]  # it holds no examples, and can be imported only where the other project is
 
@@ -42,11 +43,11 @@ def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
 def own_event_types(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test module sees the event types that it defines, not those that happen to share its process."""
     modules = {request.node.obj.__name__, "tests.golden.make"}
-    own = {name: kind for name, kind in schema._registry.items() if kind.cls.__module__ in modules}
+    own = {name: kind for name, kind in schema.registry.items() if kind.cls.__module__ in modules}
     registries: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
-        (schema._registry, own),
-        (renames._successors, {old: new for old, new in renames._successors.items() if new in own}),
-        (upcasters._upcasters, {name: dict(found) for name, found in upcasters._upcasters.items() if name in own}),
+        (schema.registry, own),
+        (renames.successors, {old: new for old, new in renames.successors.items() if new in own}),
+        (upcasters.registry, {name: dict(found) for name, found in upcasters.registry.items() if name in own}),
     ]
     others = [dict(registry) for registry, _ in registries]
     for registry, kept in registries:
@@ -74,4 +75,4 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def without_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A system that has no locks for files: each commit to a folder becomes a file of SlateDB's."""
-    monkeypatch.setattr("eventsourcing_kit.storage.device.HAS_LOCKS", False)
+    without_locks(monkeypatch)

@@ -182,6 +182,7 @@ class _Module:
         self._source = file.read_text()
         self._file, self._tree = file, ast.parse(self._source)
         self._privates = privates - set(_names(self._tree))
+        self._faults: set[str] = set()  # by which tests reach into the package, too
         self._others, self._internals = self._imported()
 
     def _imported(self) -> tuple[set[str], set[str]]:
@@ -192,7 +193,9 @@ class _Module:
                 continue
             names = {alias.asname or alias.name.partition(".")[0] for alias in node.names}
             home = (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
-            if not home.startswith("eventsourcing_kit"):
+            if home == "tests.faults":
+                self._faults |= names
+            elif not home.startswith("eventsourcing_kit"):
                 others |= names
             elif isinstance(node, ast.ImportFrom):
                 internals |= names
@@ -228,6 +231,8 @@ class _Module:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _PATCHES:
                 if _is_named(_root(node.func), _PATCHERS) and self._is_patched(node.args[0]):
                     found.add(node)
+            elif isinstance(node, ast.Call) and _is_named(node.func, self._faults & {"once"}):
+                found.add(node)
             elif isinstance(node, ast.Assign):
                 found.update(target for target in node.targets if self._is_set_inside(target))
         return self._places(found)

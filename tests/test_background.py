@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.storage import journal
 from eventsourcing_kit.storage.worker import Worker
-from tests.faults import Fault, Step, device_fails, no_memory
+from tests.faults import Fault, Step, device_fails, limit, no_memory
 
 THREADS = ["journal", "sync", "writer", "subscription", "open", "check"]
 STEPS_TRIED = 3
@@ -21,7 +20,7 @@ SMALL_JOURNAL = 1 << 13
 
 @pytest.fixture(autouse=True)
 def small_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "FULL_BYTES", SMALL_JOURNAL)
+    limit(monkeypatch, journal_bytes=SMALL_JOURNAL)
 
 
 def noted(n: int) -> ek.NewEvent:

@@ -24,6 +24,7 @@ from eventsourcing_kit.reading.read import recorded
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.rows import Draft, Rows
 from eventsourcing_kit.storage import keys, marker
+from tests.faults import limit, table_of
 from tests.test_record import commits
 
 PACKAGE = Path(ek.__file__).parent
@@ -122,7 +123,7 @@ def an_error(store: ek.EventStore) -> ek.EventSourcingError:
 
 
 def a_report(store: ek.EventStore) -> ek.Report:
-    store._log.table.write([(keys.stream(MARKUP, 9), keys.u64(1))], flush=False)
+    table_of(store).write([(keys.stream(MARKUP, 9), keys.u64(1))], flush=False)
     return store.verify()
 
 
@@ -334,10 +335,10 @@ def test_what_compresses_beyond_measure_is_stored_as_it_is() -> None:
 
 def test_a_commit_that_is_too_large_for_one_is_refused(store: ek.EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is written, with what to do; the limits are made small here."""
-    monkeypatch.setattr(record, "_BODY_BYTES", 10_000)
+    limit(monkeypatch, record_bytes=10_000)
     with pytest.raises(ek.InputError, match="split"):
         store.append("a", ek.NewEvent(type="T", data={"x": "x" * 10_000}))
-    monkeypatch.setattr(record, "MOST_EVENTS", 3)
+    limit(monkeypatch, record_events=3)
     with pytest.raises(ek.InputError, match="split"):
         store.append("a", [ek.NewEvent(type="T")] * 4)
     assert store.append("a", [ek.NewEvent(type="T")] * 3).position == 3
@@ -350,7 +351,7 @@ def test_a_record_of_a_newer_format_is_refused_wherever_it_is_met(store: ek.Even
     """Reading, framing, replaying, and verifying say that the kit is too old."""
     for n in range(3):
         store.append("a", ek.NewEvent(type="T", data={"n": n}))
-    table = store._log.table
+    table = table_of(store)
     raw = table.get(keys.log(2)) or b""
     newer = raw[:2] + b"\x02" + raw[3:]
     table.write([(keys.log(2), newer), (keys.stream("a", 2), newer)], flush=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
+from tests.faults import log_of, table_of
 from tests.processes.campaign import Process
 
 
@@ -28,7 +29,7 @@ def filled(store: ek.EventStore) -> ek.EventStore:
 def check(copied: ek.EventStore, store: ek.EventStore, upto: int) -> None:
     """The same store, as of a position."""
     assert list(copied.read()) == list(store.read(as_of=upto))
-    assert copied._log.store_id == store._log.store_id
+    assert log_of(copied).store_id == log_of(store).store_id
     assert copied.verify().ok
 
 
@@ -60,7 +61,7 @@ def test_a_copy_of_a_copy_and_of_a_store_without_events(tmp_path: Path) -> None:
         with ek.EventStore(tmp_path / "one", read_only=True) as one:
             assert ek.copy(one, tmp_path / "two").position == 0
         with ek.EventStore(tmp_path / "two") as two:
-            assert two._log.store_id == store._log.store_id
+            assert log_of(two).store_id == log_of(store).store_id
 
 
 def test_a_copy_made_while_others_append_is_one_moment_of_the_log(folder: Path, tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_copy_whose_process_is_killed_cannot_be_opened_and_can_be_made_again(f
 def test_a_copy_of_what_is_damaged_fails_and_leaves_nothing(tmp_path: Path) -> None:
     """The error says so; the place can be used again."""
     with filled(ek.EventStore()) as store:
-        store._log.table.write([(b"z" + (4).to_bytes(8, "big"), None)], flush=False)
+        table_of(store).write([(b"z" + (4).to_bytes(8, "big"), None)], flush=False)
         with pytest.raises(ek.EventSourcingError, match=r"hole at position 4|not sound"):
             ek.copy(store, tmp_path / "copy")
         assert not any((tmp_path / "copy").iterdir())

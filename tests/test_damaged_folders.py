@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.log import salvage
 from eventsourcing_kit.storage import marker, wal
-from eventsourcing_kit.storage.slate.binding import drive, slate
+from tests.faults import limit, table_of, without_locks, write_tables
 
 WAYS: dict[str, Callable[[bytes], bytes] | None] = {
     "missing": None,
@@ -30,22 +29,17 @@ def noted(n: int) -> ek.NewEvent:
     return ek.NewEvent(type="Noted", data={"n": n})
 
 
-def to_table(store: ek.EventStore) -> None:
-    """Have SlateDB write what it holds in memory into a table."""
-    drive(lambda: store._log.table._db.flush_with_options(slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)))
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve commits of one event: four in a table, and the rest, of two sessions, in the write-ahead log."""
     folder = tmp_path_factory.mktemp("whole") / "store"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("eventsourcing_kit.storage.device.HAS_LOCKS", False)  # no journal, so each commit has a file
+        without_locks(patch)  # no journal, so each commit has a file
         with ek.EventStore(folder, seed=1) as store:
             for n in range(9):
                 store.append(f"a-{n % 2}", noted(n))
                 if n == 3:
-                    to_table(store)
+                    write_tables(store)
         with ek.EventStore(folder, seed=1) as store:
             for n in range(9, 12):
                 store.append(f"a-{n % 2}", noted(n))
@@ -112,7 +106,7 @@ def test_a_damaged_write_ahead_file_is_named_and_what_comes_before_is_saved(
 @pytest.mark.parametrize("way", WAYS)
 def test_a_damaged_table_is_named(copied: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its commits may still stand in the write-ahead log, and are saved from there; else nothing can be."""
-    monkeypatch.setattr(salvage, "PATIENCE_SECONDS", 0.2)  # SlateDB can wait for ever there
+    limit(monkeypatch, rescue_seconds=0.2)  # SlateDB can wait for ever there
     (table,) = (copied / "log" / "compacted").iterdir()
     damage(table, way)
     with pytest.raises(ek.DamagedError) as raised:
@@ -173,7 +167,7 @@ def test_a_table_damaged_in_the_middle_gives_the_events_before(tmp_path: Path) -
     with ek.EventStore(folder, fsync=False) as store:
         for n in range(60):
             store.append("a", ek.NewEvent(type="Noted", data={"n": n, "text": f"{n}" * 800}))
-        to_table(store)
+        write_tables(store)
     for number in list(wal.sizes(folder)):
         wal.path(folder, number).unlink()
     (table,) = (folder / "log" / "compacted").iterdir()
@@ -217,11 +211,11 @@ def test_reads_look_for_holes_themselves(whole: Path, tmp_path: Path) -> None:
     with ek.EventStore(shutil.copytree(whole, tmp_path / "store")) as store:
         from eventsourcing_kit.storage import keys
 
-        store._log.table.write([(keys.log(7), None), (keys.stream("a-0", 4), None)], flush=True)
+        table_of(store).write([(keys.log(7), None), (keys.stream("a-0", 4), None)], flush=True)
         for read in (store.read(), store.read(backwards=True), store.read("a-0"), store.read("a-0", backwards=True)):
             with pytest.raises(ek.StorageError, match="hole"):
                 list(read)
-        store._log.table.write([(keys.log(12), None)], flush=True)
+        table_of(store).write([(keys.log(12), None)], flush=True)
         for read in (store.read(after=7), store.read(after=7, backwards=True)):
             with pytest.raises(ek.StorageError, match="damaged"):
                 list(read)

@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 import eventsourcing_kit as ek
+from tests.faults import storing
 
 
 class Moved(ek.Event):
@@ -205,13 +206,11 @@ def test_an_instance_of_a_class_that_was_defined_again_is_refused_where_it_does_
 
 def test_an_unknown_outcome_of_a_strict_class_with_aliases_can_be_repeated(store: ek.EventStore) -> None:
     """The error's events are event objects again."""
-    writer = store._writer
-    assert writer is not None
 
-    def lost(rows: object) -> None:
+    def lost(store_rows: object, rows: object) -> None:
         raise OSError("lost")
 
-    writer._durability.store = lost  # type: ignore[method-assign]
+    storing(store, lost)
     with pytest.raises(ek.OutcomeUnknownError) as unknown:
         store.append("a", Aliased(Name="x", on=dt.date(2020, 1, 1)))
     other = ek.EventStore()

@@ -23,7 +23,7 @@ def no_event_types() -> None:
 
 
 def forget() -> None:
-    for registry in (schema._registry, renames._successors, upcasters._upcasters):
+    for registry in (schema.registry, renames.successors, upcasters.registry):
         registry.clear()
 
 

@@ -17,20 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import slatedb.uniffi as library
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.log import log
-from eventsourcing_kit.storage.slate.binding import aside, drive
+from tests.faults import limit, write_tables
 
 STREAMS = ("a-1", "b-0", "b-1", "b-2", "c", "d", "nothing")
 Flip = tuple[str, int, int]
-
-
-def write_tables(store: ek.EventStore) -> None:
-    """What SlateDB does by itself after 64 MB or 4,096 commits: a table of what the write-ahead log holds."""
-    options = library.FlushOptions(flush_type=library.FlushType.MEM_TABLE)
-    aside(lambda: drive(lambda: store._log.table._db.flush_with_options(options)))
 
 
 def make(folder: Path, *, tables: int) -> Path:
@@ -123,7 +116,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def quick() -> Iterator[None]:
     """A fetch that would never end is given up sooner here; on a slow machine a sound one then counts as refused."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log, "PATIENCE_SECONDS", 2.0)
+        limit(patch, patience=2.0)
         yield
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import eventsourcing_kit as ek
+from tests.faults import log_of
 
 
 def noted(n: int = 0) -> ek.NewEvent:
@@ -378,7 +379,7 @@ def test_a_finaliser_may_close_the_store_in_the_middle_of_an_append(folder: Path
     assert store.append("a", noted()).position == 2
     closes = False
     deadline = time.monotonic() + 30
-    while not store._log.life.is_closed:
+    while not log_of(store).life.is_closed:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     if on_disk:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.log import log, writer
 from eventsourcing_kit.storage import device, journal
+from tests.faults import limit, on_device, without_sync_flag
 from tests.power import ROOT
 
 pytestmark = pytest.mark.processes
@@ -53,8 +53,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers are told after half a second that the storage does not answer."""
-    monkeypatch.setattr(log, "PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr(writer, "_LOOK_SECONDS", 0.1)
+    limit(monkeypatch, patience=0.5, look_seconds=0.1)
 
 
 def fill(disk: Path) -> Path:
@@ -121,7 +120,8 @@ def test_a_limit_on_the_size_of_files_is_like_a_full_disk(folder: Path) -> None:
     code = """
         import resource, sys, time
         import eventsourcing_kit as ek
-        from eventsourcing_kit.log import log, writer
+        from eventsourcing_kit.log import log
+        from eventsourcing_kit.writing import writer
         log.PATIENCE_SECONDS, writer._LOOK_SECONDS = 0.5, 0.1
         store = ek.EventStore(sys.argv[1])
         store.append("a", ek.NewEvent(type="Noted"))
@@ -151,8 +151,8 @@ def test_a_limit_on_the_size_of_files_is_like_a_full_disk(folder: Path) -> None:
 
 def test_a_marker_that_finds_no_room_waits_for_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a disk without the flag an acknowledgement may need one."""
-    monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
-    monkeypatch.setattr(device, "_AGAIN_SECONDS", 0.01)
+    without_sync_flag(monkeypatch)
+    limit(monkeypatch, device_seconds=0.01)
     failures = [OSError(28, "No space left on device")] * 3
     plain = device.write
 
@@ -163,7 +163,7 @@ def test_a_marker_that_finds_no_room_waits_for_it(folder: Path, monkeypatch: pyt
 
     with ek.EventStore(folder) as store:
         store.append("a", noted(1))
-        monkeypatch.setattr(device, "write", write)
+        on_device(monkeypatch, write=write)
         manifests = folder / "log" / "manifest"
         newest = max(manifests.iterdir())
         shutil.copyfile(newest, manifests / f"{int(newest.stem) + 1:020d}.manifest")

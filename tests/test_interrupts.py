@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from eventsourcing_kit.storage.slate.binding import aside
 from eventsourcing_kit.writing.append import Batch, Submission
 from eventsourcing_kit.writing.durability import Flushed
 from eventsourcing_kit.writing.writer import Writer
+from tests.faults import log_of, storing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,23 +50,20 @@ def test_an_interrupted_append_says_that_it_was_stored_and_it_was(tmp_path: Path
 def test_an_append_whose_flush_fails_can_be_repeated_safely() -> None:
     """The outcome is unknown, so the error carries the events with the ids under which they may be stored."""
     store = ek.EventStore()
-    writer = store._writer
-    assert writer is not None
-    stored = writer._durability.store
 
-    def stored_but_reply_lost(rows: list[tuple[bytes, bytes]]) -> None:
-        stored(rows)
+    def stored_but_reply_lost(store_rows: Callable[[Any], Any], rows: Any) -> None:
+        store_rows(rows)
         raise ek.StorageError("the connection was lost")
 
-    writer._durability.store = stored_but_reply_lost  # type: ignore[method-assign, assignment]
+    storing(store, stored_but_reply_lost)
     with pytest.raises(ek.OutcomeUnknownError) as unknown:
         store.append("counter-1", [fact(1), fact(2)])
     with pytest.raises(ek.StorageError, match="open the store again"):
         store.append("counter-1", fact(3))
 
-    store._log.head, store._log.life = store._log._last_entry(), Lifecycle()  # as whoever opens it again has them
-    durability = Flushed(store._log.table, flush=False)
-    again = Writer(store._log, durability, clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None)
+    log = log_of(store)
+    log.head, log.life = log._last_entry(), Lifecycle()  # as whoever opens it again has them
+    again = Writer(log, Flushed(log.table, flush=False), clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None)
     drafts = [Draft("counter-1", e.type, 1, dict(e.data), id=e.id) for e in unknown.value.events]
     assert again.append(Submission.of([Batch("counter-1", drafts)]))[0].replayed
     assert [event.data["i"] for event in store.read()] == [1, 2]

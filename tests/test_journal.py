@@ -28,6 +28,7 @@ from eventsourcing_kit.storage import damage, device, journal, journal_entries, 
 from eventsourcing_kit.storage.slate import files, table
 from eventsourcing_kit.storage.slate.table import Table
 from eventsourcing_kit.writing import interrupts
+from tests.faults import as_another_process, durability_of, limit, log_of, on_device, once, table_of, writer_of
 from tests.power import ROOT
 
 SMALL = 1 << 12  # a journal that is full after a few commits
@@ -64,7 +65,7 @@ def killed(folder: Path, commits: int, *, full: int = 1 << 18, fsync: bool = Tru
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "FULL_BYTES", SMALL)
+    limit(monkeypatch, journal_bytes=SMALL)
 
 
 def test_a_closed_store_needs_no_journal(folder: Path) -> None:
@@ -119,19 +120,18 @@ def test_ids_notes_and_repeats_go_through_the_journal(folder: Path, small: None)
     first = store.append("a", given)
     with store.subscribe(lambda event: None, name="all") as subscription:
         subscription.wait_until(store.position)
-    store._log.life.check_open()
-    assert store._writer is not None
-    store._writer.note([(keys.note("kind", "name"), b"1")])
-    store._writer.note([(keys.note("kind", "name"), None)])
+    log_of(store).life.check_open()
+    writer_of(store).note([(keys.note("kind", "name"), b"1")])
+    writer_of(store).note([(keys.note("kind", "name"), None)])
     with ek.EventStore(folder, read_only=True) as reader:
         assert reader.read(as_of=own).df()["position"].tolist() == [1]
-        assert reader._log.note("kind", "name") is None
-        assert list(reader._log.notes("kind")) == []
-        assert next(iter(reader._log.notes("checkpoint")), None) is not None
+        assert log_of(reader).note("kind", "name") is None
+        assert list(log_of(reader).notes("kind")) == []
+        assert next(iter(log_of(reader).notes("checkpoint")), None) is not None
     assert store.append("a", given).replayed
     store.append("a", noted(1, long_text(1)))  # moves on into SlateDB
     assert store.append("a", given).position == first.position
-    assert store._log.note("kind", "name") is None
+    assert log_of(store).note("kind", "name") is None
     store.close()
 
 
@@ -170,15 +170,15 @@ def test_an_append_that_is_refused_leaves_the_way_free(clocked: tuple[ek.EventSt
             store.append("a", noted(1), expected_version=5)
         store.append("a", noted(1))
     assert set(asked) == {threading.current_thread().name}
-    with ek.EventStore(store._log.folder) as newer:
+    with ek.EventStore(log_of(store).folder) as newer:
         assert newer.position == 3
 
 
 def test_nobody_waits_in_the_callers_thread_for_a_lock(clocked: tuple[ek.EventStore, list[str]]) -> None:
     """Whoever takes the store over holds it for a moment."""
     store, asked = clocked
-    assert store._log.folder is not None
-    file = os.open(journal.path(store._log.folder), os.O_RDWR)
+    assert log_of(store).folder is not None
+    file = os.open(journal.path(log_of(store).folder), os.O_RDWR)
     assert device.lock(file)
     threading.Timer(0.2, os.close, (file,)).start()
     store.append("a", noted(1))
@@ -197,7 +197,7 @@ def test_ctrl_c_in_the_middle_takes_effect_when_the_append_is_stored(
         signal.raise_signal(signal.SIGINT)
         plain(file, content, at)
 
-    monkeypatch.setattr(device, "write_at", write_at)
+    on_device(monkeypatch, write_at=write_at)
     with pytest.raises(KeyboardInterrupt) as interrupt:
         store.append("a", noted(1))
     monkeypatch.undo()
@@ -213,11 +213,11 @@ def raising_while_it_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> Non
 
     def write_at(file: int, content: bytes, at: int) -> None:
         if len(content) > 1:
-            monkeypatch.setattr(device, "write_at", plain)
+            on_device(monkeypatch, write_at=plain)
             signal.raise_signal(number)
         plain(file, content, at)
 
-    monkeypatch.setattr(device, "write_at", write_at)
+    on_device(monkeypatch, write_at=write_at)
 
 
 @pytest.fixture
@@ -317,19 +317,18 @@ def test_a_reader_that_is_opened_while_the_writer_closes_misses_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was in the journal is in SlateDB then, and the journal is the next writer's."""
-    writer, plain = ek.EventStore(folder), table.open_db
+    writer = ek.EventStore(folder)
     writer.append("a", noted(0))
 
-    def open_db(*given: Any) -> Any:
-        monkeypatch.setattr(table, "open_db", plain)
+    def open_db(plain: Any, *given: Any) -> Any:
         opened = plain(*given)
         writer.close()
         taken_over(folder)
         return opened
 
-    monkeypatch.setattr(table, "open_db", open_db)
+    once(monkeypatch, table, "open_db", open_db)
     with ek.EventStore(folder, read_only=True) as reader:
-        assert reader._log.head.last == 1
+        assert log_of(reader).head.last == 1
         assert numbers(reader) == [0]
 
 
@@ -342,13 +341,11 @@ def test_what_was_acknowledged_before_slatedb_failed_is_there_after_the_closing(
     """SlateDB was to take it over, and did not; a later write that works does not make up for it."""
     store = ek.EventStore(folder)
     store.append("a", noted(0))
-    opened = store._log.table
 
     def failing(*_: object, **__: object) -> None:
-        monkeypatch.undo()
         raise ek.StorageError("the storage failed")
 
-    monkeypatch.setattr(opened, "write", failing)
+    once(monkeypatch, table_of(store), "write", failing)
     with pytest.raises(ek.OutcomeUnknownError):
         store.append("a", noted(1, long_text(1)))
     store.close()
@@ -369,7 +366,7 @@ def test_an_entry_that_a_reader_has_seen_stays_where_its_sync_failed(
             raise OSError(errno.EIO, "Input/output error")
         plain(file, names=names)
 
-    monkeypatch.setattr(device, "sync", failing)
+    on_device(monkeypatch, sync=failing)
     with pytest.raises(ek.OutcomeUnknownError):
         store.append("a", noted(1))
     monkeypatch.undo()
@@ -498,8 +495,8 @@ def is_written_through(path: Path) -> bool:
 
     buffer = bytearray(8)
     with open(path, "rb") as file:
-        fcntl.ioctl(file, device._GET_FLAGS, buffer)
-    return bool(buffer[0] & device._SYNC_FLAG)
+        fcntl.ioctl(file, device.GET_FLAGS, buffer)
+    return bool(buffer[0] & device.SYNC_FLAG)
 
 
 @pytest.mark.processes
@@ -510,7 +507,7 @@ def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
     killed(folder, 3)
     synced: list[str] = []
     plain = device.fsync
-    monkeypatch.setattr(device, "fsync", lambda path: (synced.append(path.name), plain(path))[1])
+    on_device(monkeypatch, fsync=lambda path: (synced.append(path.name), plain(path))[1])
     with ek.EventStore(folder, fsync=False) as store:
         store.append("a", noted(3))
         synced.clear()
@@ -524,7 +521,7 @@ def test_durable_entries_that_a_session_without_fsync_inherits_are_synced(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for long for an owner that is stopped."""
-    monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
+    limit(monkeypatch, lock_seconds=0.05)
 
 
 def taken_over(folder: Path) -> journal.Journal:
@@ -546,16 +543,15 @@ def test_of_two_who_pass_a_lock_over_the_slower_one_loses_nothing_of_the_faster(
 ) -> None:
     """Both saw the same file; the faster one has appended by the time at which the slower one puts its own there."""
     taken_over(folder)
-    plain, faster = journal._read, threading.Thread(target=lambda: taken_over(folder).append([(b"k", b"v")]))
+    faster = threading.Thread(target=lambda: taken_over(folder).append([(b"k", b"v")]))
 
-    def read(file: int) -> bytes:
+    def read(plain: Callable[[int], bytes], file: int) -> bytes:
         content = plain(file)
-        monkeypatch.setattr(journal, "_read", plain)
         faster.start()
         faster.join(0.5)
         return content
 
-    monkeypatch.setattr(journal, "_read", read)
+    once(monkeypatch, journal, "read", read)
     journal.take_over(folder, durable=True)
     faster.join()
     assert found(folder) == [b"k"]
@@ -564,21 +560,20 @@ def test_of_two_who_pass_a_lock_over_the_slower_one_loses_nothing_of_the_faster(
 @pytest.mark.usefixtures("impatient")
 def test_who_dies_before_all_is_copied_takes_nothing_along(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An owner whose lock was passed over, because its device is slow, goes on until the name is another file's."""
-    older, plain = taken_over(folder), journal._read
+    older = taken_over(folder)
 
-    def read(file: int) -> bytes:
+    def read(plain: Callable[[int], bytes], file: int) -> bytes:
         content = plain(file)
-        monkeypatch.setattr(journal, "_read", interrupted)
+        once(monkeypatch, journal, "read", interrupted)
         assert older.append([(b"k", b"v")])
         return content
 
-    def interrupted(file: int) -> bytes:
+    def interrupted(plain: object, file: int) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(journal, "_read", read)
+    once(monkeypatch, journal, "read", read)
     with pytest.raises(KeyboardInterrupt):
         journal.take_over(folder, durable=True)
-    monkeypatch.setattr(journal, "_read", plain)
     assert not older.is_owned
     assert found(folder) == [b"k"]
     assert [path.name for path in folder.iterdir()] == ["journal"]
@@ -589,17 +584,16 @@ def test_who_is_slow_to_close_leaves_the_journal_of_who_took_over(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is in it may have been acknowledged."""
-    older, plain = ek.EventStore(folder), journal.Journal.shorten
+    older = ek.EventStore(folder)
     newer: list[ek.EventStore] = []
 
-    def shorten(self: journal.Journal) -> None:
-        monkeypatch.setattr(journal.Journal, "shorten", plain)
-        ek.store._writers.pop(older._location.identity)
+    def shorten(plain: Any, self: journal.Journal) -> None:
+        as_another_process(older)
         newer.append(ek.EventStore(folder))
         newer[0].append("a", noted(0))
         plain(self)
 
-    monkeypatch.setattr(journal.Journal, "shorten", shorten)
+    once(monkeypatch, journal.Journal, "shorten", shorten)
     older.close()
     newer[0].append("a", noted(1))
     assert numbers(newer[0]) == [0, 1]
@@ -607,9 +601,9 @@ def test_who_is_slow_to_close_leaves_the_journal_of_who_took_over(
 
 def test_who_opens_waits_for_another_who_does_but_not_for_ever(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a one may be stopped too."""
-    monkeypatch.setattr(journal, "_NAMING_SECONDS", 0.05)
+    limit(monkeypatch, naming_seconds=0.05)
     folder.mkdir()
-    with journal._naming(folder), pytest.raises(ek.StorageError, match=r"opening or closing.*let it go on"):
+    with journal.naming(folder), pytest.raises(ek.StorageError, match=r"opening or closing.*let it go on"):
         ek.EventStore(folder)
     with ek.EventStore(folder):
         pass
@@ -623,11 +617,10 @@ def test_who_reads_while_the_store_is_closed_is_not_told_that_it_was_taken_over(
     store.append("a", noted(0))
     seen = []
     for name in ("shorten", "leave"):
-        plain = getattr(journal.Journal, name)
-        monkeypatch.setattr(journal.Journal, name, lambda own, plain=plain: (plain(own), seen.append(store.position)))
+        once(monkeypatch, journal.Journal, name, lambda plain, own: (plain(own), seen.append(store.position)))
     store.close()
     assert seen == [1, 1]
-    assert not store._log.life.is_superseded
+    assert not log_of(store).life.is_superseded
     assert marker.read(folder).end is not None
 
 
@@ -644,8 +637,8 @@ def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
 
     def set_and_read(changed: Table, name: str, value: object) -> None:
         plain(changed, name, value)
-        if changed is store._log.table and name in ("recent", "_db"):
-            seen.append([commit.last for commit in store._log.commits(0, 2)])
+        if changed is table_of(store) and name in ("recent", "_db"):
+            seen.append([commit.last for commit in log_of(store).commits(0, 2)])
 
     monkeypatch.setattr(Table, "__setattr__", set_and_read)
     with pytest.raises(ek.SupersededError):
@@ -656,16 +649,14 @@ def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
 @pytest.mark.skipif(not device.HAS_LOCKS, reason="this system has no locks for files")
 def test_ctrl_c_while_a_store_is_opened_leaves_no_lock_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it comes: even as a lock is let go."""
-    plain = device.unlock
 
-    def unlock(file: int) -> None:
-        monkeypatch.setattr(device, "unlock", plain)
+    def unlock(plain: Callable[[int], None], file: int) -> None:
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.1)
         plain(file)
 
-    monkeypatch.setattr(device, "unlock", unlock)
-    monkeypatch.setattr(journal, "_NAMING_SECONDS", 0.05)
+    once(monkeypatch, device, "unlock", unlock)
+    limit(monkeypatch, naming_seconds=0.05)
     with pytest.raises(KeyboardInterrupt):
         ek.EventStore(folder)
     time.sleep(0.2)
@@ -680,8 +671,8 @@ def test_who_is_slow_to_open_does_not_fence_who_has_taken_over(folder: Path, mon
     """SlateDB knows only who came last; the journal knows whose the store is."""
     with ek.EventStore(folder):
         pass
-    plain, before = damage.check, wal.sizes(folder)
-    monkeypatch.setattr(damage, "check", lambda folder: (taken_over(folder), plain(folder))[1])
+    before = wal.sizes(folder)
+    once(monkeypatch, damage, "check", lambda plain, folder: (taken_over(folder), plain(folder))[1])
     with pytest.raises(ek.SupersededError):
         ek.EventStore(folder)
     assert wal.sizes(folder) == before
@@ -694,20 +685,17 @@ def test_an_older_writer_that_moves_on_late_forgets_nothing_of_the_newer(
     """A thread that reads beside has made it a reader in the meantime."""
     older = ek.EventStore(folder)
     older.append("a", noted(0))
-    assert older._writer is not None
-    durability, newer = older._writer._durability, []
-    plain = durability.again
+    newer: list[ek.EventStore] = []
 
-    def again() -> None:
+    def again(plain: Callable[[], None]) -> None:
         plain()
-        monkeypatch.setattr(durability, "again", plain)
-        monkeypatch.setattr(journal, "_LOCK_SECONDS", 0.05)
-        ek.store._writers.pop(older._location.identity)
+        limit(monkeypatch, lock_seconds=0.05)
+        as_another_process(older)
         newer.append(ek.EventStore(folder))
         newer[0].append("a", noted(2))
         assert older.position == 3
 
-    monkeypatch.setattr(durability, "again", again)
+    once(monkeypatch, durability_of(older), "again", again)
     assert older.append("a", noted(1, long_text(1))).position == 2
     assert numbers(older) == numbers(newer[0]) == [0, 1, 2]
 
@@ -746,7 +734,7 @@ class WriterAndReader(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(journal, "FULL_BYTES", SMALL)
+        limit(self.patch, journal_bytes=SMALL)
         self.folder = Path(os.path.realpath(os.environ.get("TMPDIR", "/tmp"))) / f"journal-{os.getpid()}-{id(self)}"
         self.writer = ek.EventStore(self.folder, fsync=False)
         self.reader = ek.EventStore(self.folder, read_only=True)
@@ -774,7 +762,7 @@ class WriterAndReader(RuleBasedStateMachine):
     def take_over(self) -> None:
         """As another process would: the older writer is not asked."""
         older = self.writer
-        ek.store._writers.pop(older._location.identity)
+        as_another_process(older)
         self.writer = ek.EventStore(self.folder, fsync=False)
         with pytest.raises(ek.SupersededError):
             older.append("a-0", noted(-1))

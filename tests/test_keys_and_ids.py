@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import eventsourcing_kit as ek
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.storage import keys
+from tests.faults import log_of, writer_of
 
 NAMES = st.text(st.sampled_from("a\x00\x01\xff-é😀\U0010ffff"), min_size=1, max_size=5) | st.text(
     st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
@@ -69,14 +70,14 @@ def test_notes_sort_by_kind_name_and_number_and_never_mix(
 
 def test_notes_are_kept_beside_the_log_and_can_be_removed(tmp_path: Path) -> None:
     with ek.EventStore(tmp_path) as store:
-        writer = store._writing()
+        writer = writer_of(store)
         writer.note([(keys.note("mark", "a", at), b"%d" % at) for at in (1, 5, 9)])
         store.append("a", ek.NewEvent(type="X"))
         writer.note([(keys.note("mark", "a", 5), None)])
     with ek.EventStore(tmp_path, read_only=True) as reader:
-        assert list(reader._log.notes("mark")) == [("a", 1, b"1"), ("a", 9, b"9")]
-        assert reader._log.last_note("mark", "a", 8) == (1, b"1")
-        assert reader._log.last_note("mark", "a", 0) is None
+        assert list(log_of(reader).notes("mark")) == [("a", 1, b"1"), ("a", 9, b"9")]
+        assert log_of(reader).last_note("mark", "a", 8) == (1, b"1")
+        assert log_of(reader).last_note("mark", "a", 0) is None
         assert reader.position == 1
 
 

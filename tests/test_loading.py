@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -21,6 +21,7 @@ from pydantic import Field, field_validator
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.loading import progress
+from tests.faults import storing, writer_of
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -758,17 +759,15 @@ def test_a_load_of_unknown_outcome_says_what_is_stored_and_how_to_go_on(
     how = COLUMNS | ({"id": "key"} if has_ids else {})
     with ek.EventStore(folder, fsync=False, clock=lambda: START - MINUTE) as store:
         store.append("before", [ek.NewEvent(type="T")] * 3)
-        durability: Any = store._writer._durability  # type: ignore[union-attr]
-        store_rows = durability.store
 
-        def lost(rows: Any) -> None:
+        def lost(store_rows: Callable[[Any], Any], rows: Any) -> None:
             if store.position > 3:
                 if is_stored:
                     store_rows(rows)
                 raise OSError("the connection was lost")
             store_rows(rows)
 
-        durability.store = lost
+        storing(store, lost)
         with pytest.raises(
             ek.OutcomeUnknownError, match=r"of 20,005 rows 10,000 are stored, and the next 10,000"
         ) as told:
@@ -789,14 +788,14 @@ def test_a_load_of_unknown_outcome_says_what_is_stored_and_how_to_go_on(
 
 def test_a_load_that_fails_on_its_way_says_how_many_rows_are_stored(store: ek.EventStore) -> None:
     """Another writer's takeover, say, or a storage that is known not to have stored the rest."""
-    append = store._writer.append  # type: ignore[union-attr]
+    append = writer_of(store).append
 
     def fails(submission: Any) -> Any:
         if store.position:
             raise ek.SupersededError()
         return append(submission)
 
-    store._writer.append = fails  # type: ignore[union-attr, method-assign]
+    writer_of(store).append = fails  # type: ignore[method-assign]
     with pytest.raises(ek.SupersededError, match=r"; 10,000 of 10,001 rows are stored"):
         store.load(frame_of(10_001), **COLUMNS)
 

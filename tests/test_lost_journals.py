@@ -14,7 +14,7 @@ import pytest
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.storage import device, journal, journal_entries, marker
-from tests.faults import Kills
+from tests.faults import Kills, after_another_boot
 from tests.power import ROOT
 
 pytestmark = pytest.mark.skipif(not device.HAS_LOCKS, reason="this system has no locks for files, and no journals")
@@ -160,7 +160,7 @@ def test_a_power_cut_may_take_what_was_not_synced(tmp_path: Path, monkeypatch: p
     """Which `fsync=False` asks for; so that is no damage, and the store goes on."""
     killed(tmp_path / "store", fsync=False)
     without_its_last_half(journal.path(tmp_path / "store"), tmp_path)
-    monkeypatch.setattr(device, "boot_id", lambda: "another boot")
+    after_another_boot(monkeypatch)
     with ek.EventStore(tmp_path / "store") as store:
         there = store.position
         assert 0 < there < KILLED

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.storage import journal
+from tests.faults import durability_of, limit, once
 from tests.power import ROOT
 from tests.processes.campaign import Process, take_turns
 
@@ -97,20 +98,18 @@ def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
 ) -> None:
     """The storage says no more than that another writer came; the log says who came first."""
     if not journalled:
-        monkeypatch.setattr(journal, "FULL_BYTES", 1)
+        limit(monkeypatch, journal_bytes=1)
     with ek.EventStore(folder, fsync=False) as older:
         older.append("a", noted(1))
-        assert older._writer is not None
-        store = older._writer._durability.store
 
-        def overtaken(rows: Any) -> None:
+        def overtaken(store_rows: Callable[[Any], Any], rows: Any) -> None:
             monkeypatch.undo()
             if came_first:
-                store(rows)
+                store_rows(rows)
             take_over(folder)
             raise ek.SupersededError("another writer opened the store")
 
-        monkeypatch.setattr(older._writer._durability, "store", overtaken)
+        once(monkeypatch, durability_of(older), "store", overtaken)
         if came_first:
             assert older.append("a", noted(2)).position == 2
         else:

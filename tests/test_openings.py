@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.storage import device
+from tests.faults import without_sync_flag
 
 
 def noted(n: int = 0) -> ek.NewEvent:
@@ -41,7 +41,7 @@ def test_openings_that_sync_leave_no_more_files_either(
 ) -> None:
     """Where the filesystem does not write through, what the manifest needs that is safe on the device stays besides."""
     if not writes_through:
-        monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
+        without_sync_flag(monkeypatch)
     some, many = opened(folder, 16, fsync=True), opened(folder, 16, fsync=True)
     assert all(many[kind] <= some.get(kind, 0) + 9 for kind in many), (some, many)
     with ek.EventStore(folder) as store:

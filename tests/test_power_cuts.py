@@ -18,6 +18,7 @@ import pytest
 import eventsourcing_kit as ek
 from eventsourcing_kit.storage import device, marker, wal
 from eventsourcing_kit.storage.slate import files
+from tests.faults import after_another_boot, on_device, without_sync_flag, write_tables
 from tests.power import ROOT, Machine
 
 
@@ -32,12 +33,12 @@ def numbers(store: ek.EventStore) -> list[int]:
 @pytest.fixture
 def plain_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """A filesystem that knows no flag for writing through."""
-    monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
+    without_sync_flag(monkeypatch)
 
 
 def another_boot(monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine was started again."""
-    monkeypatch.setattr(device, "boot_id", lambda: "another boot")
+    after_another_boot(monkeypatch)
 
 
 # the order of syncs and acknowledgements
@@ -168,7 +169,7 @@ def test_after_a_power_cut_every_acknowledged_event_is_there(
     finally:
         machine.off()
     if not through:
-        monkeypatch.setattr(device, "set_sync_flag", lambda path, on: False)
+        without_sync_flag(monkeypatch)
     for cut in cuts:
         with ek.EventStore(cut.folder) as store:
             position = store.position
@@ -204,23 +205,12 @@ def test_a_manifest_that_no_acknowledgement_relied_on_is_set_aside_after_a_cut(
 @pytest.mark.usefixtures("plain_disk", "without_journal")
 def test_the_marker_follows_each_new_manifest_before_the_acknowledgement(folder: Path) -> None:
     """So that a cut never takes away a manifest that an acknowledged event needs."""
-    from eventsourcing_kit.storage.slate.binding import drive
-
     with ek.EventStore(folder) as store:
         for n in range(3):
             store.append("a", noted(n))
-            drive(lambda: store._log.table._db.flush_with_options(_MEMTABLE))
+            write_tables(store)
             store.append("a", noted(n))
             assert marker.read(folder).manifest == files.newest_manifest(folder)
-
-
-def _memtable() -> object:
-    from eventsourcing_kit.storage.slate.binding import slate
-
-    return slate.FlushOptions(flush_type=slate.FlushType.MEM_TABLE)
-
-
-_MEMTABLE = _memtable()
 
 
 @pytest.mark.usefixtures("without_journal")
@@ -274,7 +264,7 @@ def test_what_a_session_without_fsync_left_is_synced_by_the_next_with_it(
             store.append("a", noted(n))
     synced: list[str] = []
     plain = device.fsync
-    monkeypatch.setattr(device, "fsync", lambda path: (synced.append(path.name), plain(path))[1])
+    on_device(monkeypatch, fsync=lambda path: (synced.append(path.name), plain(path))[1])
     with ek.EventStore(folder) as store:
         assert {wal.name(number) for number, size in wal.sizes(folder).items() if size} <= set(synced)
         store.append("a", noted(5))

@@ -12,6 +12,7 @@ import pytest
 import eventsourcing_kit as ek
 from eventsourcing_kit.storage import local_folder
 from eventsourcing_kit.storage.slate import binding
+from tests.faults import table_of
 from tests.processes.campaign import Process
 
 pytestmark = pytest.mark.processes
@@ -128,7 +129,7 @@ def three(at: int) -> list[ek.Append]:
 
 def to_table(store: ek.EventStore) -> None:
     """Have SlateDB write what is in memory into a table, as it does by itself after 4,096 commits."""
-    db = store._log.table._db
+    db = table_of(store)._db
     options = binding.slate.FlushOptions(flush_type=binding.slate.FlushType.MEM_TABLE)
     binding.aside(lambda: binding.drive(lambda: db.flush_with_options(options)))
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import eventsourcing_kit as ek
+from tests.faults import log_of
 
 WAIT = 60
 
@@ -1171,14 +1172,14 @@ def test_a_follower_outlasts_a_storage_that_does_not_answer(
     with db.follow(bank) as follower:
         db.wait_until(bank, timeout=WAIT)
         with monkeypatch.context() as silent:
-            answer = bank._log.refresh
+            answer = log_of(bank).refresh
 
             def refresh() -> None:
                 if threading.current_thread().name == "eventsourcing-kit-reporting":
                     raise ek.StorageError("the storage does not answer")
                 answer()
 
-            silent.setattr(bank._log, "refresh", refresh)
+            silent.setattr(log_of(bank), "refresh", refresh)
             while follower.error is None:
                 sleep(0.01)
             bank.append("account-1", Deposited(amount=1))
@@ -1188,9 +1189,9 @@ def test_a_follower_outlasts_a_storage_that_does_not_answer(
         db.wait_until(bank, timeout=WAIT)
         while follower.error is not None:
             sleep(0.01)
-        monkeypatch.setattr(bank._log, "refresh", lambda: 1 / 0)
-        follower._thread.join(WAIT)  # type: ignore[union-attr]
-        assert not follower.runs
+        monkeypatch.setattr(log_of(bank), "refresh", lambda: 1 / 0)
+        while follower.runs:
+            sleep(0.01)
         assert "stopped (ZeroDivisionError" in repr(follower)
         monkeypatch.undo()
 
@@ -1211,8 +1212,8 @@ def test_following_ends_with_the_store_and_with_the_database(bank: ek.EventStore
     with ek.ReportingDatabase() as db:
         follower = db.follow(bank)
         bank.close()
-        follower._thread.join(WAIT)  # type: ignore[union-attr]
-        assert not follower.runs
+        while follower.runs:
+            sleep(0.01)
 
 
 def test_it_shows_what_it_holds(db: ek.ReportingDatabase, bank: ek.EventStore, tmp_path: Path) -> None:

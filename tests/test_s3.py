@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 import eventsourcing_kit as ek
+from tests.faults import log_of, table_of, writer_of
 from tests.object_storage import Server, Wire
 
 pytestmark = pytest.mark.processes
@@ -99,9 +100,9 @@ def wire(server: Server) -> Iterator[Wire]:
 
 def patient(store: ek.EventStore, seconds: float) -> None:
     """From now on: a test opens in peace, and then doesn't wait long for what cannot come."""
-    store._log.patience = store._log.table.patience = seconds
+    log_of(store).patience = table_of(store).patience = seconds
     if store._writer is not None:
-        store._writer.patience = seconds
+        writer_of(store).patience = seconds
 
 
 @contextlib.contextmanager
@@ -558,7 +559,7 @@ def test_a_process_ends_cleanly_while_the_server_is_away(wire: Wire, prefix: str
     process = python(
         """
         store = opened(sys.argv[1], sys.argv[2], timeout=0.4)
-        store._writer.patience = store._log.patience = 0.5
+        writer_of(store).patience = log_of(store).patience = 0.5
         print("ready", flush=True)
         sys.stdin.readline()
         try:

@@ -89,7 +89,7 @@ def late(more: bool) -> None:
 @pytest.fixture(autouse=True)
 def without_the_late_class() -> Any:
     yield
-    schema._registry.pop("Snap.Late", None)
+    schema.registry.pop("Snap.Late", None)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ POLICIES = st.sampled_from([1, 2, 3, 7, lambda state, event: isinstance(event, P
 def test_with_and_without_snapshots_all_answers_are_equal(steps: list[tuple[str, Any, Any]], policy: Any) -> None:
     """At every position, for every key, whatever was saved before: by commands, replays, by taking them; also in the
     midst of commits, after the code has changed and changed back, and after a class was defined late."""
-    schema._registry.pop("Snap.Late", None)
+    schema.registry.pop("Snap.Late", None)
     factor = 1
     with ek.EventStore() as store:
         for kind, a, b in steps:

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.following import subscriber, subscription
 from eventsourcing_kit.log import tail
 from eventsourcing_kit.storage import keys
+from tests.faults import limit, log_of, writer_of
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 30.0
@@ -262,14 +262,13 @@ def test_a_killed_process_loses_none(folder: Path) -> None:
 def test_the_checkpoint_is_stored_soon_and_not_with_each_event(
     store: ek.EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "SAVE_SECONDS", 0.2)
-    assert store._writer is not None
-    notes, write = [], store._writer.note
-    monkeypatch.setattr(store._writer, "note", lambda rows: (notes.append(rows), write(rows)))
+    limit(monkeypatch, checkpoint_seconds=0.2)
+    notes, write = [], writer_of(store).note
+    monkeypatch.setattr(writer_of(store), "note", lambda rows: (notes.append(rows), write(rows)))
     store.subscribe(lambda event: None, name="all")
     for i in range(50):
         store.append("a-1", fact(i))
-    wait_for(lambda: b"50" in (store._log.note("checkpoint", "all") or b""))
+    wait_for(lambda: b"50" in (log_of(store).note("checkpoint", "all") or b""))
     assert len(notes) < 25
 
 
@@ -286,7 +285,7 @@ def test_a_name_has_one_subscription_and_the_newer_counts(store: ek.EventStore) 
 
 
 def test_a_name_whose_handler_is_stuck_is_not_given_away(store: ek.EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscription, "STOP_SECONDS", 0.1)
+    limit(monkeypatch, stop_seconds=0.1)
     begun, go_on = threading.Event(), threading.Event()
     older = store.subscribe(lambda event: (begun.set(), go_on.wait(PATIENCE)), name="same")
     store.append("a-1", fact(1))
@@ -300,8 +299,7 @@ def test_a_name_whose_handler_is_stuck_is_not_given_away(store: ek.EventStore, m
 
 
 def test_a_checkpoint_ahead_of_the_log_is_refused(store: ek.EventStore) -> None:
-    assert store._writer is not None
-    store._writer.note([(keys.note("checkpoint", "ahead"), b'{"position":9}')])
+    writer_of(store).note([(keys.note("checkpoint", "ahead"), b'{"position":9}')])
     with pytest.raises(ek.StorageError, match="'ahead' stands at position 9, behind the log's end at 0"):
         store.subscribe(print, name="ahead")
 
@@ -575,7 +573,7 @@ def test_following_meets_live_events_each_once(store: ek.EventStore) -> None:
             break
     thread.join()
     assert positions == list(range(1, 201))
-    assert not store._log.bells._bells  # nothing is left behind
+    assert not log_of(store).bells._bells  # nothing is left behind
 
 
 def test_a_superseded_store_ends_its_subscriptions_and_follows_on(folder: Path) -> None:
@@ -637,7 +635,7 @@ def test_close_does_not_wait_for_ever_for_a_handler_that_is_stuck(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it does with the store afterwards fails, and its event comes again."""
-    monkeypatch.setattr(subscription, "STOP_SECONDS", 0.1)
+    limit(monkeypatch, stop_seconds=0.1)
     begun, go_on = threading.Event(), threading.Event()
     store = ek.EventStore(folder, fsync=False)
 

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, AliasPath, Field
 import eventsourcing_kit as ek
 from eventsourcing_kit.events import renames, schema, upcasters
 from eventsourcing_kit.folding.snapshots import reading_of
+from tests.faults import log_of
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = [
@@ -30,7 +31,7 @@ def no_event_types() -> None:
 
 
 def forget() -> None:
-    for registry in (schema._registry, renames._successors, upcasters._upcasters):
+    for registry in (schema.registry, renames.successors, upcasters.registry):
         registry.clear()
 
 
@@ -113,8 +114,8 @@ def test_what_was_skipped_is_known_after_a_whole_iteration(monkeypatch: pytest.M
     """No second pass, unless a class was defined since, which skips others."""
     store = mixed(unknown="skip", newer="skip")
     passes: list[int] = []
-    commits = store._log.commits
-    monkeypatch.setattr(store._log, "commits", lambda *given, **how: passes.append(1) or commits(*given, **how))
+    commits = log_of(store).commits
+    monkeypatch.setattr(log_of(store), "commits", lambda *given, **how: passes.append(1) or commits(*given, **how))
     read = store.read()
     next(iter(read))
     assert (read.skipped, len(passes)) == ({"Unclassed": 1, "Newer": 1}, 2)

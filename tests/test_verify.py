@@ -20,6 +20,7 @@ from eventsourcing_kit.records import record
 from eventsourcing_kit.storage import keys, marker, wal
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
+from tests.faults import table_of
 
 HEAD = 52
 Rows = dict[bytes, bytes]
@@ -448,7 +449,7 @@ def small() -> Iterator[ek.EventStore]:
 @given(st.data())
 def test_whatever_single_row_is_changed_is_seen(small: ek.EventStore, data: st.DataObject) -> None:
     """Removed, a bit flipped, cut, replaced by another row's value, or moved to another key."""
-    table = small._log.table
+    table = table_of(small)
     rows = dict(table.scan(b"", b"\xff"))
     key = data.draw(st.sampled_from(sorted(rows)))
     value = bytearray(rows[key])
@@ -500,7 +501,7 @@ def test_events_that_do_not_fit_their_class_are_reported_beside_the_damage(store
         assert "'Paid': field 'amount'" in report.misfits[0].wrong
         assert "do not fit their class" in repr(report)
     finally:
-        del schema._registry["Paid"]
+        del schema.registry["Paid"]
     assert store.verify().misfits == ()
 
 
@@ -543,7 +544,7 @@ def test_a_report_shows_the_worst_and_has_all_of_it_as_a_frame(written: Path) ->
 def test_findings_are_listed_up_to_a_limit(store: ek.EventStore) -> None:
     """However much is damaged, the report stays small and says that it is not complete."""
     store.append("a", noted(1))
-    store._log.table.write([(keys.stream(f"x-{n}", 1), keys.u64(1)) for n in range(500)], flush=False)
+    table_of(store).write([(keys.stream(f"x-{n}", 1), keys.u64(1)) for n in range(500)], flush=False)
     report = store.verify()
     assert len(report.findings) == 200
     assert not report.is_complete

@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from eventsourcing_kit.errors import InputError
 
-_successors: dict[str, str] = {}
+successors: dict[str, str] = {}
 
 
 def current(name: str) -> str:
     """A type's name today: the last of the names that followed this one."""
-    while name in _successors:
-        name = _successors[name]
+    while name in successors:
+        name = successors[name]
     return name
 
 
 def former(name: str) -> list[str]:
     """The names that a type had before, in the order in which they were given up."""
-    return [one for one in list(_successors) if current(one) == current(name)]
+    return [one for one in list(successors) if current(one) == current(name)]
 
 
 def check(name: str, former_names: list[str]) -> None:
     """Refuse renames that would lead back to the name they start from."""
     way = [name]
-    while way[-1] in _successors:
-        way.append(_successors[way[-1]])
+    while way[-1] in successors:
+        way.append(successors[way[-1]])
     for one in former_names:
         if one in way:
             circle = " → ".join([*way[: way.index(one) + 1], name])
@@ -39,7 +39,7 @@ def check(name: str, former_names: list[str]) -> None:
 
 def define(name: str, former_names: list[str]) -> None:
     """The type `name` is defined, and took over these names; the newest definition counts."""
-    _successors.pop(name, None)
-    _successors.update(dict.fromkeys(former_names, name))
-    for one in [one for one, successor in list(_successors.items()) if successor == name and one not in former_names]:
-        del _successors[one]
+    successors.pop(name, None)
+    successors.update(dict.fromkeys(former_names, name))
+    for one in [one for one, successor in list(successors.items()) if successor == name and one not in former_names]:
+        del successors[one]

@@ -225,20 +225,20 @@ def _plain_types(annotation: Any) -> frozenset[type]:
 
 
 OWN_NAME_CURE = "where they are two things, give one a type of its own: class X(ek.Event, type='other.X')"
-_registry: dict[str, Schema] = {}
+registry: dict[str, Schema] = {}
 _generation = 0
 
 
 def register(cls: type[BaseModel], name: str, version: int) -> Schema:
     """Make `cls` the class of the event type `name`; the newest definition counts, so cells can be run again."""
     check_version(name, version)
-    older = _registry.get(name)
+    older = registry.get(name)
     if older is not None and home(older.cls) != home(cls):
         hints.warn_once(
             f"the event type {name!r} named the class of the module {older.cls.__module__}, and from now on names that "
             f"of {cls.__module__}, which reads the events of both; {OWN_NAME_CURE}"
         )
-    _registry[name] = schema = Schema(cls, name, version)
+    registry[name] = schema = Schema(cls, name, version)
     changed()
     return schema
 
@@ -258,7 +258,7 @@ def check_version(name: object, version: object) -> None:
 
 def every() -> list[Schema]:
     """All registered types, in the order in which they were first defined."""
-    return list(_registry.values())
+    return list(registry.values())
 
 
 def changed() -> None:
@@ -274,4 +274,4 @@ def generation() -> int:
 
 def registered(name: str) -> Schema | None:
     """The schema of an event type, or None where no class is registered for it."""
-    return _registry.get(name)
+    return registry.get(name)

@@ -39,7 +39,7 @@ class Upcaster:
         return f"the upcaster {where} of {self.type!r} from version {version} to {version + 1}"
 
 
-_upcasters: dict[str, dict[int, Upcaster]] = {}
+registry: dict[str, dict[int, Upcaster]] = {}
 
 
 def upcast(type: str | type[BaseModel], *, from_version: int) -> Callable[[Function], Function]:
@@ -74,7 +74,7 @@ def upcast(type: str | type[BaseModel], *, from_version: int) -> Callable[[Funct
     def register(function: Function) -> Function:
         _check_function(function)
         schema.changed()
-        _upcasters.setdefault(name, {})[from_version] = Upcaster(name, from_version, function)
+        registry.setdefault(name, {})[from_version] = Upcaster(name, from_version, function)
         for type_, found in _named_like(name):
             if type_ != name:
                 found.pop(from_version, None)
@@ -132,14 +132,14 @@ def check_class(name: str, version: int) -> None:
 def of(name: str) -> dict[int, Upcaster]:
     """A type's upcasters by the version that each starts from, also those given to its former names."""
     if not renames.former(name):
-        return _upcasters.get(name, {})
+        return registry.get(name, {})
     return {n: one for _, found in _named_like(name) for n, one in found.items()}
 
 
 def _named_like(name: str) -> list[tuple[str, dict[int, Upcaster]]]:
     """The upcasters given to any of a type's names."""
     today = renames.current(name)
-    return [(type_, found) for type_, found in list(_upcasters.items()) if renames.current(type_) == today]
+    return [(type_, found) for type_, found in list(registry.items()) if renames.current(type_) == today]
 
 
 def chain(name: str, stored: int, wanted: int) -> list[Upcaster | None]:

@@ -70,7 +70,7 @@ _HEAD = struct.Struct(">2sBB16s32s")
 _COMPRESSED = 1
 _COMPRESS_FROM_BYTES = 256
 _MANY_BYTES = 4096
-_BODY_BYTES = 1 << 28
+BODY_BYTES = 1 << 28
 _SMALL_BODY_BYTES = 1 << 24
 _MOST_TIMES_SMALLER = 100
 _DAMAGE = (
@@ -108,8 +108,8 @@ def encode(place: Place, rows: Rows) -> bytes:
         body["shape"] = rows.shape_codes
     body.update(_extras(rows))
     text = to_json(body)
-    if len(text) > _BODY_BYTES:
-        raise InputError(f"one append of {len(text)} bytes; {_BODY_BYTES} is the most, so split it over several")
+    if len(text) > BODY_BYTES:
+        raise InputError(f"one append of {len(text)} bytes; {BODY_BYTES} is the most, so split it over several")
     flags = 0
     if len(text) >= _COMPRESS_FROM_BYTES:
         packed = zlib.compress(text, 1)
@@ -339,7 +339,7 @@ def _decompressed(text: bytes) -> bytes:
 
 def _most_unpacked(size: int) -> int:
     """How many bytes a compressed body of this size may unpack to."""
-    return min(_BODY_BYTES, max(_SMALL_BODY_BYTES, _MOST_TIMES_SMALLER * size))
+    return min(BODY_BYTES, max(_SMALL_BODY_BYTES, _MOST_TIMES_SMALLER * size))
 
 
 def _check_columns(commit: Commit, body: dict[str, Any]) -> None:

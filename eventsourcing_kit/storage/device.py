@@ -19,8 +19,8 @@ try:
 except ImportError:  # Windows has neither the flag nor the module
     fcntl = None  # type: ignore[assignment]  # None says so to every use of it
 
-_GET_FLAGS, _SET_FLAGS, _SYNC_FLAG = 0x80086601, 0x40086602, 8
-_AGAIN_SECONDS = 0.5
+GET_FLAGS, _SET_FLAGS, SYNC_FLAG = 0x80086601, 0x40086602, 8
+AGAIN_SECONDS = 0.5
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LOCK_LOOK_SECONDS = 0.002
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def when_there_is_room(work: Callable[[], T]) -> T:
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
-            time.sleep(_AGAIN_SECONDS)
+            time.sleep(AGAIN_SECONDS)
 
 
 def write(path: Path, content: bytes, *, sync: bool) -> None:
@@ -146,9 +146,9 @@ def set_sync_flag(path: Path, *, on: bool) -> bool:
         return False
     try:
         buffer = bytearray(8)
-        fcntl.ioctl(file, _GET_FLAGS, buffer)
+        fcntl.ioctl(file, GET_FLAGS, buffer)
         (flags,) = struct.unpack_from("=I", buffer)
-        flags = flags | _SYNC_FLAG if on else flags & ~_SYNC_FLAG
+        flags = flags | SYNC_FLAG if on else flags & ~SYNC_FLAG
         fcntl.ioctl(file, _SET_FLAGS, struct.pack("=Q", flags))
     except OSError:
         return False

@@ -35,8 +35,8 @@ NAME = "journal"
 OLDER_NAME = f"{NAME}#older"  # of what whoever died in a takeover had not copied yet
 FULL_BYTES = 1 << 18  # that SlateDB does not have …
 LAPS = 4  # … of so many times as many
-_LOCK_SECONDS = 2.0  # an owner has it for a moment; one that is stopped meanwhile must not keep others out
-_NAMING_SECONDS = 10.0
+LOCK_SECONDS = 2.0  # an owner has it for a moment; one that is stopped meanwhile must not keep others out
+NAMING_SECONDS = 10.0
 
 
 def path(folder: Path) -> Path:
@@ -208,7 +208,7 @@ class Journal:
 
     def shorten(self) -> None:
         """Take no more of the disk than what was written, now that SlateDB has it all. Call it while `held`."""
-        written = len(_read(self._file).rstrip(b"\0"))
+        written = len(read(self._file).rstrip(b"\0"))
         os.ftruncate(self._file, written)
 
     def leave(self) -> None:
@@ -245,8 +245,8 @@ def _taken_over(folder: Path, durable: bool) -> Journal:
     while True:
         old = os.open(path(folder), os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            device.lock(old, _LOCK_SECONDS)
-            with _naming(folder):
+            device.lock(old, LOCK_SECONDS)
+            with naming(folder):
                 _finish(folder)
                 if device.is_at(path(folder), old):
                     return _replaced(folder, old, durable)
@@ -255,13 +255,13 @@ def _taken_over(folder: Path, durable: bool) -> Journal:
 
 
 @contextlib.contextmanager
-def _naming(folder: Path) -> Iterator[None]:
+def naming(folder: Path) -> Iterator[None]:
     """Nobody else gives the journal's name to another file, or takes it away, meanwhile."""
     file = os.open(folder, os.O_RDONLY)
     try:
-        if device.lock(file, _NAMING_SECONDS) is False:
+        if device.lock(file, NAMING_SECONDS) is False:
             raise StorageError(
-                f"another process has been opening or closing the store in {str(folder)!r} for {_NAMING_SECONDS:.0f} "
+                f"another process has been opening or closing the store in {str(folder)!r} for {NAMING_SECONDS:.0f} "
                 "s; if it is stopped, let it go on, or end it"
             )
         yield
@@ -280,7 +280,7 @@ def _finish(folder: Path) -> None:
 
 
 def _replaced(folder: Path, old: int, durable: bool) -> Journal:
-    found, noted = _read(old), marker.known(folder)
+    found, noted = read(old), marker.known(folder)
     trouble = wrong(found, noted)
     if trouble is not None:
         raise damaged(folder, trouble)
@@ -300,7 +300,7 @@ def _replaced(folder: Path, old: int, durable: bool) -> Journal:
             with contextlib.suppress(OSError):  # a filesystem without links
                 os.link(path(folder), older)
         new.replace(path(folder))
-        late = _read(old)
+        late = read(old)
         if late != found:  # an owner whose lock was passed over acknowledged it before the name was another file's
             device.write_at(file, late, 0)
             device.sync(file)
@@ -320,5 +320,6 @@ def _let_go(file: int) -> None:
     os.close(file)
 
 
-def _read(file: int) -> bytes:
+def read(file: int) -> bytes:
+    """All that an open journal holds."""
     return os.pread(file, os.fstat(file).st_size, 0)

@@ -80,7 +80,7 @@ def check_streams(store: ek.EventStore, log: list[ek.RecordedEvent]) -> None:
         assert list(store.read(stream)) == events, stream
         assert store.version(stream) == len(events), stream
         for event in (events[0], events[-1]):
-            assert store.read(as_of=event.id)._selection.upto == event.position
+            assert next(iter(store.read(as_of=event.id, backwards=True))).position == event.position
     if log:
         assert store.streams().set_index("stream")["version"].to_dict() == {s: len(e) for s, e in streams.items()}
 
