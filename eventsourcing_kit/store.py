@@ -810,9 +810,9 @@ def copy(store: EventStore, into: str | os.PathLike[str], **options: Any) -> Rep
     something is refused. Where the copy fails, what is there of it is removed; where its process dies, what is left
     cannot be opened, and says so.
 
-    The store passes through in parts; the memory that takes, up to some hundred megabytes, is mostly SlateDB's. No append
-    waits for the copy. Two writers on a store and its copy make two stores of one id: write to the copy only when the
-    first is gone.
+    The store passes through in parts; the memory that takes, up to some hundred megabytes, is mostly SlateDB's. No
+    append waits for the copy. Two writers on a store and its copy make two stores of one id: write to the copy only
+    when the first is gone.
 
     Raises `InputError` for what is no store and for a place that is not new or empty, `StoreClosedError` for a store
     that is closed, `StorageError` where a storage fails or is silent, `DamagedError` where the copy is not sound.
