@@ -139,16 +139,12 @@ def test_newest_commits_that_a_flipped_bit_hides_are_missed(tmp_path: Path, quic
     folder = make(tmp_path / "store", tables=1)
     name = max(name for name in files_in(folder) if "/manifest/" in name)
     sound = (folder / name).read_bytes()
-    hidden = 0
+    with ek.EventStore(folder, read_only=True) as store:
+        last = store.position
     for at in range(80, 120):
         (folder / name).write_bytes(sound[:at] + bytes([sound[at] ^ 8]) + sound[at + 1 :])
         with contextlib.suppress(ek.StorageError), ek.EventStore(folder, read_only=True) as store:
-            report = store.verify()
-            if store.position < 20:
-                hidden += 1
-                assert not report.ok, at
-                assert "when the store was last closed: the rest is gone" in report.findings[0].wrong
-    assert hidden > 0
+            assert store.position == last or not store.verify().ok, at
 
 
 def campaign(number: int) -> None:

@@ -146,6 +146,7 @@ def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """A Python of its own, in which `opened(path, url, **options)` opens a store."""
     start = f"""
         import sys, eventsourcing_kit as ek
+        from tests.faults import log_of, writer_of
         def opened(path, url, **options):
             return ek.EventStore(path, endpoint=url, region="us-east-1", **{SECRETS!r}, **options)
         def noted(n):

@@ -49,5 +49,6 @@ class ReportedCounters(ReplayedCounters):
         self._database.follow(store, inline=True)
 
     def _value(self, counter: str) -> int:
+        self._database.wait_until(self.store)  # another thread's append may not have returned yet
         found = self._database.sql("SELECT state FROM counted WHERE key = ?", [counter])
         return int(found["state"].iloc[0]) if len(found) else 0
