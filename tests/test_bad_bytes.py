@@ -353,7 +353,7 @@ def test_a_record_of_a_newer_format_is_refused_wherever_it_is_met(store: ek.Even
         store.append("a", ek.NewEvent(type="T", data={"n": n}))
     table = table_of(store)
     raw = table.get(keys.log(2)) or b""
-    newer = raw[:2] + b"\x02" + raw[3:]
+    newer = raw[:2] + b"\x03" + raw[3:]
     table.write([(keys.log(2), newer), (keys.stream("a", 2), newer)], flush=False)
     counting = ek.Projection("counting", initial=int)
     counting.on("T")(lambda state, event: state + 1)
@@ -364,11 +364,11 @@ def test_a_record_of_a_newer_format_is_refused_wherever_it_is_met(store: ek.Even
         lambda: store.replay(counting),
         lambda: store.streams(),
     ):
-        with pytest.raises(ek.RecordError, match=r"record format 2.*update the kit"):
+        with pytest.raises(ek.RecordError, match=r"record format 3.*update the kit"):
             call()
     report = store.verify()
     assert report.first_bad == 2
-    assert "record format 2, and this version of the kit reads 1; update the kit" in report.findings[0].wrong
+    assert "record format 3, and this version of the kit reads 1 and 2; update the kit" in report.findings[0].wrong
 
 
 # large and deep payloads

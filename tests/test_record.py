@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventsourcing_kit.errors import RecordError
-from eventsourcing_kit.records.record import FORMAT, NO_PREVIOUS, Commit, Place, decode, digest, encode
+from eventsourcing_kit.records.record import NO_PREVIOUS, Commit, Parent, Place, decode, digest, encode
 from eventsourcing_kit.records.rows import Draft, Rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -34,6 +34,7 @@ DRAFTS = st.builds(
     id=st.none() | st.uuids(),
     occurred_us=st.none() | US,
     metadata=st.none() | st.dictionaries(NAMES, JSON, min_size=1, max_size=2),
+    tags=st.lists(st.sampled_from(["course:c1", "student:s1", "\x00"]) | NAMES, max_size=3, unique=True).map(tuple),
 )
 STORE = uuid.UUID("7f0bd2a1-5f1c-4d5e-9c38-4a5d1d5e7a11")
 HEAD = struct.Struct(">2sBB16s32s")
@@ -67,6 +68,7 @@ def rows_of(commit: Commit) -> list[tuple[object, ...]]:
                 json.dumps(data, sort_keys=True),
                 commit.occurred_us.get(row),
                 json.dumps(commit.metadata.get(row), sort_keys=True),
+                commit.tags.get(row, ()),
             )
         )
     return found
@@ -87,7 +89,7 @@ def test_drafts_become_columns_and_drafts_again(given_commit: tuple[Place, list[
 
 @given(commits())
 def test_a_record_reads_back_as_it_was_written(given_commit: tuple[Place, list[Draft]]) -> None:
-    """Streams, versions, positions, times, types, data, occurred_at, metadata and supplied ids, event by event."""
+    """Streams, versions, positions, times, types, data, occurred_at, metadata, tags and ids, event by event."""
     place, drafts = given_commit
     commit = decode(encode(place, Rows.of(drafts)))
     versions = dict(place.versions)
@@ -99,7 +101,7 @@ def test_a_record_reads_back_as_it_was_written(given_commit: tuple[Place, list[D
         expected.append(
             (
                 *(draft.stream, versions[draft.stream], place.first + i, time),
-                *(draft.type, draft.schema_version, data, draft.occurred_us, metadata),
+                *(draft.type, draft.schema_version, data, draft.occurred_us, metadata, draft.tags),
             )
         )
     assert rows_of(commit) == expected
@@ -130,14 +132,14 @@ def test_noise_behind_a_good_head_raises_only_a_record_error(noise: bytes, compr
     """Also where the head promises a body."""
     body = zlib.compress(noise) if compressed else noise
     with pytest.raises(RecordError):
-        decode(HEAD.pack(b"EK", FORMAT, compressed, STORE.bytes, NO_PREVIOUS) + body)
+        decode(HEAD.pack(b"EK", 1, compressed, STORE.bytes, NO_PREVIOUS) + body)
 
 
 @given(JSON | st.dictionaries(st.sampled_from(["position", "count", "time", "streams", "shapes", "key"]), JSON))
 def test_json_that_is_no_commit_raises_only_a_record_error(body: object) -> None:
     """A body may be well-formed JSON and still no commit."""
     with pytest.raises(RecordError):
-        decode(HEAD.pack(b"EK", FORMAT, 0, STORE.bytes, NO_PREVIOUS) + json.dumps(body).encode())
+        decode(HEAD.pack(b"EK", 1, 0, STORE.bytes, NO_PREVIOUS) + json.dumps(body).encode())
 
 
 @given(commits(), st.data())
@@ -164,24 +166,103 @@ def test_a_wrong_count_is_seen_before_it_takes_all_memory() -> None:
         "shapes": [["T", 1, ["x"], [[1]]]],
     }
     with pytest.raises(RecordError, match=r"count 1099511627776 .* out of range"):
-        decode(HEAD.pack(b"EK", FORMAT, 0, STORE.bytes, NO_PREVIOUS) + json.dumps(body).encode())
+        decode(HEAD.pack(b"EK", 1, 0, STORE.bytes, NO_PREVIOUS) + json.dumps(body).encode())
 
 
-@pytest.mark.parametrize("key", ["tags", "parent", "Time", ""])
-def test_a_body_that_says_more_than_the_format_knows_is_refused(key: str) -> None:
+BODY = {"position": 1, "count": 1, "key": 1, "time": 0, "streams": [["a", 1]], "shapes": [["T", 1, ["x"], [[1]]]]}
+TAGS = [[0], [[0, 1]], ["course:c1", "student:s1"]]
+OTHER = uuid.UUID(int=9).hex
+
+
+def raw(version: int, previous: bytes = NO_PREVIOUS, **body: object) -> bytes:
+    """A record of this body, be it sound or not."""
+    return HEAD.pack(b"EK", version, 0, STORE.bytes, previous) + json.dumps(BODY | body).encode()
+
+
+@pytest.mark.parametrize(("version", "key"), [(1, "tags"), (1, "parent"), (1, "Time"), (2, "Time"), (2, "")])
+def test_a_body_that_says_more_than_the_format_knows_is_refused(version: int, key: str) -> None:
     """What a reader passed over in silence might change what the rest means."""
-    body = {"position": 1, "count": 1, "key": 1, "time": 0, "streams": [["a", 1]], "shapes": [["T", 1, ["x"], [[1]]]]}
-    record = HEAD.pack(b"EK", FORMAT, 0, STORE.bytes, NO_PREVIOUS)
-    assert decode(record + json.dumps(body).encode()).last == 1
+    assert decode(raw(1)).last == decode(raw(2, tags=TAGS)).last == 1
     with pytest.raises(RecordError, match=re.escape(f"its body has the unknown keys ['{key}']")):
-        decode(record + json.dumps(body | {key: None}).encode())
+        decode(raw(version, **{key: None}))
 
 
 def test_a_newer_format_is_named_with_the_cure() -> None:
-    """A record of format 2 says which formats are read, and what to do."""
-    record = HEAD.pack(b"EK", 2, 0, STORE.bytes, NO_PREVIOUS) + b"{}"
-    with pytest.raises(RecordError, match=r"record format 2, and this version of the kit reads 1; update the kit"):
-        decode(record)
+    """A record of format 3 says which formats are read, and what to do."""
+    message = r"record format 3, and this version of the kit reads 1 and 2; update the kit"
+    with pytest.raises(RecordError, match=message):
+        decode(raw(3))
+
+
+@given(commits())
+def test_a_record_is_of_format_2_only_where_it_says_what_format_1_cannot(
+    given_commit: tuple[Place, list[Draft]],
+) -> None:
+    """So what uses neither tags nor branches can be read by every kit."""
+    place, drafts = given_commit
+    assert encoded(place, drafts)[2] == (2 if any(draft.tags for draft in drafts) else 1)
+    plain = [replace(draft, tags=()) for draft in drafts]
+    parent = Parent(uuid.UUID(int=9), place.first - 1, place.previous, 5)
+    assert encoded(place, plain)[2] == 1
+    assert encoded(replace(place, parent=parent), plain)[2] == 2
+    with pytest.raises(RecordError, match="nothing in it is of record format 2"):
+        decode(b"EK\x02" + encoded(place, plain)[3:])
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        [[], [], []], [[0], [[]], ["a"]], [[0], [[0, 0]], ["a"]], [[0], [[1]], ["a"]], [[0], [[-1]], ["a"]],
+        [[1], [[0]], ["a"]], [[0, 0], [[0], [0]], ["a"]], [[0], [[0]], [""]], [[0], [[0]], [5]],
+        [[0], [[0]], ["ü" * 501]], [[0], [[0, 1]], ["a", "a"]], [[0], [[0.0]], ["a"]], [[0], [[0]]], {"a": 1}, None,
+        [[0], [list(range(10_001))], list(map(str, range(10_001)))], [[0], [0], ["a"]],
+    ],
+)  # fmt: skip
+def test_tags_that_are_none_are_damage(tags: object) -> None:
+    """Empty, too long, too many, twice, or of events that are not there."""
+    with pytest.raises(RecordError, match="a damaged commit"):
+        decode(raw(2, tags=tags))
+
+
+FORK, ZEROS = bytes(range(32)), "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("first", "previous", "parent"),
+    [
+        (8, FORK, ["7", 7, FORK.hex(), 5]), (8, FORK, [OTHER, 6, FORK.hex(), 5]), (8, FORK, [OTHER, 7, ZEROS, 5]),
+        (8, FORK, [OTHER, 7, FORK.hex(), None]), (8, FORK, [OTHER, 7, FORK.hex(), 1 << 62]),
+        (8, FORK, [OTHER, 7, FORK.hex()]), (8, FORK, [OTHER, True, FORK.hex(), 5]), (8, FORK, None),
+        (1, NO_PREVIOUS, [OTHER, 0, ZEROS, 5]), (1, FORK, [OTHER, 0, FORK.hex(), None]),
+    ],
+)  # fmt: skip
+def test_a_parent_that_is_none_is_damage(first: int, previous: bytes, parent: object) -> None:
+    """It names the store, the position before the commit's, and the digest and time there."""
+    assert decode(raw(2, FORK, position=8, parent=[OTHER, 7, FORK.hex(), 5])).parent == Parent(
+        uuid.UUID(int=9), 7, FORK, 5
+    )
+    assert decode(raw(2, parent=[OTHER, 0, ZEROS, None])).parent == Parent(uuid.UUID(int=9), 0, NO_PREVIOUS, None)
+    with pytest.raises(RecordError, match="a damaged commit"):
+        decode(raw(2, previous, position=first, parent=parent))
+
+
+def test_a_record_of_format_2_is_these_bytes() -> None:
+    """The format is written down here once more; a change of it must be a new format."""
+    drafts = [Draft("a", "T", 1, {}), Draft("a", "T", 1, {}, tags=("x", "y")), Draft("a", "T", 1, {}, tags=("y", "ü"))]
+    parent = Parent(uuid.UUID(int=9), 7, FORK, -5)
+    record = encoded(Place(STORE, FORK, 42, 8, 1000, {}, parent), drafts)
+    head, body = record[:52], record[52:]
+    assert head == b"EK\x02\x00" + STORE.bytes + FORK
+    assert json.loads(body) == {
+        "position": 8,
+        "count": 3,
+        "key": 42,
+        "time": 1000,
+        "streams": [["a", 1]],
+        "shapes": [["T", 1, [], []]],
+        "tags": [[1, 2], [[0, 1], [1, 2]], ["x", "y", "ü"]],
+        "parent": ["00000000000000000000000000000009", 7, FORK.hex(), -5],
+    }
 
 
 def test_a_record_of_format_1_is_these_bytes() -> None:

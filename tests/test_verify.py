@@ -571,7 +571,7 @@ def test_progress_is_shown_where_it_is_asked_for(store: ek.EventStore, capsys: p
         (stale_index_row_beyond_the_end, "damaged at its end"),
         (a_record_behind_the_end, "damaged at its end"),
         (missing_store_id, "damaged at its end"),
-        (lambda rows: {keys.log(10): rows[keys.log(10)][:2] + b"\x02" + rows[keys.log(10)][3:]}, "record format 2"),
+        (lambda rows: {keys.log(10): rows[keys.log(10)][:2] + b"\x03" + rows[keys.log(10)][3:]}, "record format 3"),
     ],
 )
 def test_a_damaged_end_is_not_written_on(written: Path, how: Callable[[Rows], Altered], says: str) -> None:

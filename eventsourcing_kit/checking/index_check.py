@@ -1,8 +1,8 @@
 """Does the index agree with the log? Its rows are those that the log's commits ask for, no fewer and no more.
 
-Index rows are sorted by time, by stream and by id, and the log by position. So that neither has to be held in memory,
-what the log asks for and what is there are each summed up in one number that does not depend on the order. Only where
-the two differ, row after row is looked up.
+Index rows are sorted by time, by stream, by id and by tag, and the log by position. So that neither has to be held in
+memory, what the log asks for and what is there are each summed up in one number that does not depend on the order. Only
+where the two differ, row after row is looked up.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     Row = tuple[bytes, bytes]
 
 _CURE = "the events are in the log: copy them into a new store, or restore the store from a copy"
-_INDEXES = {b"c": ("times", keys.COMMITS), b"s": ("streams", keys.STREAMS), b"i": ("ids", keys.IDS)}
+_INDEXES = {
+    b"c": ("times", keys.COMMITS),
+    b"s": ("streams", keys.STREAMS),
+    b"i": ("ids", keys.IDS),
+    b"t": ("tags", keys.TAGS),
+}
 _SUM_BYTES = 16
 _LAST = (1 << 63) - 1
 
@@ -149,8 +154,8 @@ def _wanted_if_sound(raw: bytes) -> list[Row]:
 
 
 def _same(key: bytes, there: bytes, wanted: bytes, raw: bytes) -> bool:
-    """A stream's row may hold the record itself or point at it: what counts as small may change between versions."""
-    return there == wanted or (key[:1] == b"s" and there in (raw, keys.u64(record.decode(raw).first)))
+    """A stream's or tag's row may hold the record or point at it: what counts as small may change between versions."""
+    return there == wanted or (key[:1] in (b"s", b"t") and there in (raw, keys.u64(record.decode(raw).first)))
 
 
 def _is_later(key: bytes, value: bytes, last: int, version: Callable[[str], int]) -> bool:
@@ -178,6 +183,9 @@ def _shown(key: bytes) -> str:
     if key[:1] == b"i" and len(key) == 17:
         return f"id {uuid.UUID(bytes=key[1:])}"
     try:
+        if key[:1] == b"t":
+            tag, position = keys.tag_of(key)
+            return f"tag {tag!r} of the event at position {position}"
         stream, version = keys.stream_of(key)
     except RecordError:
         return f"a row {key[:32]!r}"

@@ -1,9 +1,9 @@
-"""One commit as bytes: the record format 1. This docstring is its definition.
+"""One commit as bytes: the record formats 1 and 2. This docstring is their definition.
 
 A record is a head of 52 bytes and a body.
 
     2   b"EK"
-    1   format version: 1
+    1   format version: 1 or 2
     1   flags: 1 = the body is compressed (zlib)
     16  the store's id (a UUID)
     32  SHA-256 of the previous commit's record; zeros in a store's first commit
@@ -23,8 +23,18 @@ The body is JSON with one list a column, because columns compress and decode sev
     occurred   optional: [[index, …], [microseconds, …]]
     metadata   optional: [[index, …], [index into the third, …], [object, …]]
 
+Format 2 has these two as well, and at least one of them; a commit with neither is of format 1, to the byte:
+
+    tags       [[index, …], [[index into the third, …], …], [tag, …]], for the events that have tags, in their order
+    parent     [id of the store that was branched, in hexadecimal; position of the fork; digest there, as 64 hexadecimal
+               digits; recorded_at there in microseconds], in a branch's first commit, which begins behind that position
+               and has that digest as its previous one; at position 0 zeros, and null as recorded_at
+
 Other keys are refused. A shape is an event type, its schema version and its exact field names, so an absent field
 and a null one stay apart.
+
+Both are JSON. Typed columns were measured: where a commit touches thousands of streams, reading it is at best 1.6 times
+quicker, and elsewhere less; so little is not worth a second way to say everything.
 
 A commit has at most 4,194,304 events. A body takes at most 256 MiB, and one of more than 16 MiB is stored compressed
 only where that saves less than 99 %: neither a wrong count nor a body that unpacks without end takes all memory.
@@ -50,9 +60,11 @@ from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.record_check import (
     EXTRAS,
     MOST_EVENTS,
+    NEW_IN_2,
     check_body,
     check_codes,
     check_extras,
+    check_parent,
     check_times,
 )
 from eventsourcing_kit.records.rows import shared_objects
@@ -64,7 +76,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-FORMAT = 1
+FORMATS = (1, 2)
 NO_PREVIOUS = bytes(32)
 _HEAD = struct.Struct(">2sBB16s32s")
 _COMPRESSED = 1
@@ -79,6 +91,15 @@ _DAMAGE = (
 )
 
 
+class Parent(NamedTuple):
+    """Where a branch's log goes on from another's: that store, a position, and the digest and time there."""
+
+    store: uuid.UUID
+    position: int
+    digest: bytes
+    us: int | None  # None at position 0
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What the log assigns to a commit: its place in the log and in time."""
@@ -89,6 +110,7 @@ class Place:
     first: int
     times: int | list[int]
     versions: dict[str, int]  # each stream's version before the commit
+    parent: Parent | None = None  # of a branch's first commit
 
 
 def encode(place: Place, rows: Rows) -> bytes:
@@ -107,6 +129,10 @@ def encode(place: Place, rows: Rows) -> bytes:
     if len(rows.shapes) > 1:
         body["shape"] = rows.shape_codes
     body.update(_extras(rows))
+    if place.parent is not None:
+        store, position, previous, us = place.parent
+        body["parent"] = [store.hex, position, previous.hex(), us]
+    version = FORMATS[0] if NEW_IN_2.isdisjoint(body) else FORMATS[1]
     text = to_json(body)
     if len(text) > BODY_BYTES:
         raise InputError(f"one append of {len(text)} bytes; {BODY_BYTES} is the most, so split it over several")
@@ -115,7 +141,7 @@ def encode(place: Place, rows: Rows) -> bytes:
         packed = zlib.compress(text, 1)
         if len(text) <= _most_unpacked(len(packed)):
             text, flags = packed, _COMPRESSED
-    return _HEAD.pack(b"EK", FORMAT, flags, place.store.bytes, place.previous) + text
+    return _HEAD.pack(b"EK", version, flags, place.store.bytes, place.previous) + text
 
 
 def _extras(rows: Rows) -> dict[str, Any]:
@@ -127,6 +153,10 @@ def _extras(rows: Rows) -> dict[str, Any]:
     if rows.metadata:
         objects, codes = shared_objects(list(rows.metadata.values()))
         found["metadata"] = [list(rows.metadata), codes, objects]
+    if rows.tags:
+        tags = {tag: None for one in rows.tags.values() for tag in one}
+        code = {tag: i for i, tag in enumerate(tags)}
+        found["tags"] = [list(rows.tags), [[code[tag] for tag in one] for one in rows.tags.values()], list(tags)]
     return found
 
 
@@ -166,7 +196,7 @@ class Commit:
 
     @property
     def has_extras(self) -> bool:
-        """Whether some events have what most do not: a supplied id, a time of occurrence, metadata."""
+        """Whether some events have what most do not: a supplied id, a time of occurrence, metadata, tags."""
         return not self._body.keys().isdisjoint(EXTRAS)
 
     @cached_property
@@ -294,6 +324,20 @@ class Commit:
         at, codes, objects = self._body.get("metadata", ([], [], []))
         return {i: objects[code] for i, code in zip(at, codes, strict=True)}
 
+    @cached_property
+    def tags(self) -> dict[int, tuple[str, ...]]:
+        """Tags by row, where there are any."""
+        at, codes, texts = self._body.get("tags", ([], [], []))
+        return {row: tuple([texts[code] for code in own]) for row, own in zip(at, codes, strict=True)}
+
+    @property
+    def parent(self) -> Parent | None:
+        """Where a branch's log goes on from another's; None but in its first commit."""
+        if "parent" not in self._body:
+            return None
+        store, position, digest, us = self._body["parent"]
+        return Parent(ids.from_hex(store), position, bytes.fromhex(digest), us)
+
 
 def decode(record: bytes) -> Commit:
     """Read a record; raises `RecordError` for bytes that are none, or of a newer format."""
@@ -303,9 +347,11 @@ def decode(record: bytes) -> Commit:
         text = record[_HEAD.size :]
         with plain_objects_only() if len(text) >= _MANY_BYTES else nullcontext():
             body = from_json(_decompressed(text) if flags else text)
-            check_body(body)
+            check_body(body, record[2])
         commit = Commit(_store_id(store), previous, body)
         _check_columns(commit, body)
+        if "parent" in body:
+            check_parent(body["parent"], commit.first, previous.hex())
     except _DAMAGE as error:
         raise RecordError(f"a damaged commit: {type(error).__name__}: {error}") from None
     return commit
@@ -316,12 +362,13 @@ def check_format(record: bytes) -> int:
     if len(record) < _HEAD.size or record[:2] != b"EK":
         raise RecordError(f"{len(record)} bytes that begin with {record[:8]!r} are no commit of an event store")
     version, flags = record[2], record[3]
-    if version != FORMAT:
+    if version not in FORMATS:
+        known = " and ".join(map(str, FORMATS))
         raise RecordError(
-            f"a commit in record format {version}, and this version of the kit reads {FORMAT}; update the kit"
+            f"a commit in record format {version}, and this version of the kit reads {known}; update the kit"
         )
     if flags > _COMPRESSED:
-        raise RecordError(f"a damaged commit: its flags are {flags}, and record format {FORMAT} has none of these")
+        raise RecordError(f"a damaged commit: its flags are {flags}, and record format {version} has none of these")
     return flags
 
 

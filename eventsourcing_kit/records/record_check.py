@@ -7,6 +7,7 @@ otherwise take all memory.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.records.ids import POSITION_LIMIT
@@ -19,16 +20,21 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 MOST_EVENTS = 1 << 22
-EXTRAS = frozenset(("ids", "occurred", "metadata"))
-_KNOWN = EXTRAS | {"position", "count", "key", "time", "times", "streams", "stream", "shapes", "shape"}
+MOST_TAGS, MOST_TAG_BYTES = 10_000, 1000  # of an event, of a tag
+EXTRAS = frozenset(("ids", "occurred", "metadata", "tags"))
+NEW_IN_2 = frozenset(("tags", "parent"))
+_KNOWN_IN_2 = EXTRAS | NEW_IN_2 | {"position", "count", "key", "time", "times", "streams", "stream", "shapes", "shape"}
+_KNOWN = {1: _KNOWN_IN_2 - NEW_IN_2, 2: _KNOWN_IN_2}  # by the record's format
 _VERSIONS = 1 << 62
 _KEYS = 1 << 64
 
 
-def check_body(body: dict[str, Any]) -> None:
+def check_body(body: dict[str, Any], version: int) -> None:
     """Numbers in their ranges, names that are text, columns as long as the commit; else an error of some kind."""
-    if not body.keys() <= _KNOWN:
-        raise ValueError(f"its body has the unknown keys {sorted(body.keys() - _KNOWN)}")
+    if not body.keys() <= _KNOWN[version]:
+        raise ValueError(f"its body has the unknown keys {sorted(body.keys() - _KNOWN[version])}")
+    if version > 1 and NEW_IN_2.isdisjoint(body):
+        raise ValueError(f"nothing in it is of record format {version}")
     first, count, key = body["position"], body["count"], body["key"]
     if not type(first) is type(count) is type(key) is int:
         raise ValueError("its position, count or key is no whole number")
@@ -106,7 +112,7 @@ def check_codes(codes: Ints, count: int, size: int) -> None:
 
 
 def check_extras(body: dict[str, Any], count: int) -> None:
-    """What only some events have: supplied ids, times of occurrence, metadata."""
+    """What only some events have: supplied ids, times of occurrence, metadata, tags."""
     at, texts = body.get("ids", ([], []))
     _check_rows(at, texts, count)
     if texts and (set(map(len, texts)) != {32} or len(bytes.fromhex("".join(texts))) != 16 * len(texts)):
@@ -120,6 +126,41 @@ def check_extras(body: dict[str, Any], count: int) -> None:
     _check_rows(codes, codes, len(objects))
     if not set(map(type, objects)) <= {dict}:
         raise ValueError("metadata is no object")
+    if "tags" in body:
+        _check_tags(body["tags"], count)
+
+
+def _check_tags(body_tags: list[Any], count: int) -> None:
+    at, codes, tags = body_tags
+    _check_rows(at, codes, count)
+    if not at or any(later <= row for row, later in pairwise(at)):
+        raise ValueError("the events that have tags are none, or not in order")
+    if set(map(type, tags)) != {str} or not 1 <= min(map(_size, tags)) <= max(map(_size, tags)) <= MOST_TAG_BYTES:
+        raise ValueError("a tag is no text, empty or too long")
+    if len(set(tags)) < len(tags):
+        raise ValueError("a tag stands twice")
+    for own in codes:
+        _check_rows(own, own, len(tags))
+        if not 1 <= len(own) <= MOST_TAGS or len(set(own)) < len(own):
+            raise ValueError("an event has no tags, too many, or one of them twice")
+
+
+def _size(tag: str) -> int:
+    return len(tag.encode())
+
+
+def check_parent(parent: list[Any], first: int, previous: str) -> None:
+    """Where a branch's log goes on from: it must be where its first commit begins, and what that follows."""
+    store, position, digest, us = parent
+    if type(store) is not str or len(store) != 32 or len(bytes.fromhex(store)) != 16:
+        raise ValueError("the store that was branched has no UUID in hexadecimal")
+    if type(position) is not int or position != first - 1 or digest != previous:
+        raise ValueError("it does not follow the commit at which its store was branched")
+    if position == 0:
+        if us is not None or set(previous) != {"0"}:
+            raise ValueError("before the first event there is neither a digest nor a time")
+    else:
+        _check_time(us)
 
 
 def _check_rows(at: list[Any], values: list[Any], count: int) -> None:

@@ -24,6 +24,7 @@ class Draft:
     id: uuid.UUID | None = None
     occurred_us: int | None = None
     metadata: dict[str, Any] | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Rows:
     ids: dict[int, uuid.UUID] = field(default_factory=dict)
     occurred_us: dict[int, int] = field(default_factory=dict)
     metadata: dict[int, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.stream_codes)
@@ -65,7 +67,7 @@ class Rows:
         for row, (stream, code) in enumerate(zip(self.stream_codes, self.shape_codes, strict=True)):
             shape = self.shapes[code]
             data = dict(zip(shape.fields, next(values[code], ()), strict=True))
-            extras = self.ids.get(row), self.occurred_us.get(row), self.metadata.get(row)
+            extras = self.ids.get(row), self.occurred_us.get(row), self.metadata.get(row), self.tags.get(row, ())
             found.append(Draft(self.streams[stream], shape.type, shape.schema_version, data, *extras))
         return found
 
@@ -78,7 +80,8 @@ class Rows:
         ids = {i: draft.id for i, draft in enumerate(drafts) if draft.id is not None}
         occurred = {i: draft.occurred_us for i, draft in enumerate(drafts) if draft.occurred_us is not None}
         metadata = {i: draft.metadata for i, draft in enumerate(drafts) if draft.metadata}
-        return cls(streams, stream_codes, shapes, shape_codes, ids, occurred, metadata)
+        tags = {i: draft.tags for i, draft in enumerate(drafts) if draft.tags}
+        return cls(streams, stream_codes, shapes, shape_codes, ids, occurred, metadata, tags)
 
 
 def by_shape(kinds: Sequence[tuple[str, int]], data: Sequence[dict[str, Any]]) -> tuple[list[Shape], list[int]]:

@@ -1,4 +1,5 @@
-"""What is stored for a commit: its record, its entry in the index of times, a row a stream, and a row a supplied id.
+"""What is stored for a commit: its record, its entry in the index of times, and a row a stream, a supplied id and a tag
+of an event.
 
 The writer, a rescue and `verify` all have it from here.
 """
@@ -18,20 +19,28 @@ if TYPE_CHECKING:
 
     Row = tuple[bytes, bytes]
 
-SMALL_BYTES = 1024  # up to which a single stream's record stands under the stream's key too
+SMALL_BYTES = 1024  # up to which a single stream's record stands under the stream's key and its tags', too
+_FEW_TAGS = 8
 
 
 def rows(
-    entry: keys.CommitEntry, record: bytes, versions: Mapping[str, int], supplied: Mapping[int, uuid.UUID]
+    entry: keys.CommitEntry,
+    record: bytes,
+    versions: Mapping[str, int],
+    supplied: Mapping[int, uuid.UUID],
+    tags: Mapping[int, tuple[str, ...]],
 ) -> list[Row]:
-    """The rows of one commit, the record's first. `versions` of the streams after it; `supplied` ids by row."""
+    """The rows of one commit, the record's first. `versions` of the streams after it; `supplied` ids, `tags` by row."""
     small = len(versions) == 1 and len(record) <= SMALL_BYTES
     pointer = record if small else keys.u64(entry.first)
+    tagged = [keys.tag(tag, entry.first + row) for row, own in tags.items() for tag in own]
+    named = record if small and len(tagged) <= _FEW_TAGS else keys.u64(entry.first)
     return [
         (keys.log(entry.first), record),
         (keys.commit(entry.first_us, entry.first), keys.commit_value(entry)),
         *((keys.stream(stream, version), pointer) for stream, version in versions.items()),
         *((keys.event_id(one), keys.u64(entry.first + row)) for row, one in supplied.items()),
+        *((key, named) for key in tagged),
     ]
 
 
@@ -42,4 +51,4 @@ def entry_of(commit: Commit, record: bytes) -> keys.CommitEntry:
 
 def rows_of(commit: Commit, record: bytes) -> list[Row]:
     """The rows of a commit that was decoded from `record`."""
-    return rows(entry_of(commit, record), record, commit.last_versions, commit.supplied_ids)
+    return rows(entry_of(commit, record), record, commit.last_versions, commit.supplied_ids, commit.tags)

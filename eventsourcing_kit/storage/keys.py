@@ -6,6 +6,7 @@
     m                                              ->  the store's id
     n | kind | name | number                       ->  a note beside the log: a checkpoint, a snapshot
     s | stream | last version in the commit        ->  the record, if small and of one stream, else first position
+    t | tag | position                             ->  the record, if small, else the commit's first position
     z | first position                             ->  the record; last, so that a fork can cut the log off at a key
 
 Numbers are big-endian. Names are UTF-8 with each NUL doubled by 0xFF and end in 00 01, so no name is a prefix of
@@ -27,6 +28,7 @@ COMMITS = (b"c", b"d")
 IDS = (b"i", b"j")
 NOTES = (b"n", b"o")
 STREAMS = (b"s", b"t")
+TAGS = (b"t", b"u")
 LOG = (b"z", b"{")
 _SIGN = 1 << 63
 _COMMIT = struct.Struct(">IqQ32s")
@@ -135,6 +137,18 @@ def stream_of(key: bytes) -> tuple[str, int]:
     """Name and last version in a stream's key; raises `RecordError` for other bytes."""
     if key[-10:-8] != _END:
         raise _damaged("a stream's key", key)
+    return _read(key[1:-10]), number(key[-8:])
+
+
+def tag(name: str, position: int) -> bytes:
+    """The key of an event that has a tag."""
+    return b"t" + _text(name) + u64(position)
+
+
+def tag_of(key: bytes) -> tuple[str, int]:
+    """The tag and the position in its key; raises `RecordError` for other bytes."""
+    if key[-10:-8] != _END:
+        raise _damaged("a tag's key", key)
     return _read(key[1:-10]), number(key[-8:])
 
 

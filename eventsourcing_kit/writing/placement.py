@@ -115,7 +115,7 @@ class Placement:
         place = self._without_collision(place, submission)
         encoded = record.encode(place, rows)
         entry = _entry(place, len(rows), record.digest(encoded))
-        written = commit_rows.rows(entry, encoded, now, rows.ids)
+        written = commit_rows.rows(entry, encoded, now, rows.ids, rows.tags)
         commit = cache(partial(record.decode, encoded))
         stored = _stored(submission.batches, before, entry.first, commit)
         whole = Stored(range(entry.first, entry.last + 1), 0, commit)  # a load's, of many streams
