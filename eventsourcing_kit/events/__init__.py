@@ -11,6 +11,7 @@ Each module imports only from those above it.
     renames          renamed event types: the name of today
     wanted           which event types are meant by classes, names and "*"
     upcasters        from one schema version to the next, on every read
+    sending          event types on their way to another process
     stored_data      stored data as today's classes have it
     fingerprint      two pieces of code with the same one do the same
     event            the facts people write and the facts the store hands back

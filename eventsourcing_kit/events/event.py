@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import renames, schema, upcasters, wanted
+from eventsourcing_kit.events import renames, schema, sending, upcasters, wanted
 from eventsourcing_kit.events.texts import time_text
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Event(BaseModel):
         cls, type: str | None = None, version: int = 1, renamed_from: Types = (), **options: Any
     ) -> None:
         super().__pydantic_init_subclass__(**options)
-        cls.__event_schema__ = _define(cls, cls.__name__ if type is None else type, version, renamed_from)
+        if not sending.is_being_made_anew():
+            cls.__event_schema__ = _define(cls, cls.__name__ if type is None else type, version, renamed_from)
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from eventsourcing_kit.errors import InputError, ProjectionError
-from eventsourcing_kit.events import callables, renames, schema, wanted
+from eventsourcing_kit.events import callables, renames, schema, sending, wanted
 from eventsourcing_kit.events.callables import Origin
 from eventsourcing_kit.events.event import Event, RecordedEvent, Types
 from eventsourcing_kit.folding.declared import Declared, Fields
@@ -102,6 +102,10 @@ class Projection:
     In place of `initial` and handlers, `fields` may say of what a state is made: a dict from names to the folds of
     `ek.fold`. A state is a dict with these names then, and an event of one of the types in `ends` ends its key. Such a
     projection is folded over columns, many times faster, with the same answers.
+
+    It can be pickled: by pickle where its functions and classes can be imported, and from a notebook by cloudpickle. It
+    takes the classes, upcasters and renames of its types along, and they are registered in the process where it is
+    unpickled, unless that has defined a type of that name itself, of the same version or a newer one.
 
     Raises `InputError` where something of this makes no sense.
 
@@ -251,6 +255,25 @@ class Projection:
         made._handlers = [(name, new[id(one)]) for name, one in self.registered]
         made._by_type = -1, _ByType(made)
         return made
+
+    def __copy__(self) -> Projection:
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), _handlers=list(self.registered))
+        made._by_type = -1, _ByType(made)
+        return made
+
+    def __deepcopy__(self, _memo: object) -> Projection:
+        return copy.copy(self)  # functions are copied by no one
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With all by which its events are read."""
+        state = {name: value for name, value in vars(self).items() if name != "_by_type"}
+        return {**state, "definitions": sending.definitions(self.types)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        sending.install(state.pop("definitions"))
+        vars(self).update(state)
+        self._by_type = -1, _ByType(self)
 
     @property
     def is_by_stream(self) -> bool:
