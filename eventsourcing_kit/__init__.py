@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.following.subscription import Subscription
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
-    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_frame, rescue
+    from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_file, from_frame, rescue
     from eventsourcing_kit.writing.append import Append
     from eventsourcing_kit.writing.decider import Decider
     from eventsourcing_kit.writing.handling import Handled
@@ -72,6 +72,7 @@ _LATER = {
     "charts": "",
     "fold": "",
     "context": "events.command_context",
+    "from_file": "store",
     "from_frame": "store",
     "copy": "store",
     "rescue": "store",
@@ -122,6 +123,7 @@ __all__ = [
     "context",
     "copy",
     "fold",
+    "from_file",
     "from_frame",
     "rescue",
     "schemas",

@@ -15,8 +15,8 @@ import pandas as pd
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, LaggardError, StoreClosedError
 from eventsourcing_kit.following.waiting import check_position, check_timeout
-from eventsourcing_kit.loading.progress import bar
 from eventsourcing_kit.reading import frames
+from eventsourcing_kit.reading.progress import bar
 from eventsourcing_kit.reading.table_progress import Progress
 from eventsourcing_kit.store import EventStore
 from eventsourcing_kit.tables import catalogue

@@ -259,7 +259,7 @@ class EventStore:
 
     def load(
         self,
-        frame: pd.DataFrame,
+        frame: pd.DataFrame | str | os.PathLike[str],
         *,
         stream: Hashable = None,
         type: Hashable = None,
@@ -274,11 +274,13 @@ class EventStore:
         known: Known = "error",
         progress: bool | None = None,
     ) -> int:
-        """Store a DataFrame's rows as events, recorded at their own times; return the log's position after them.
+        """Store the rows of a DataFrame, or of a file, as events, recorded at their own times; return the log's
+        position after them.
 
         The first arguments name columns. All others are payload, and a missing cell is left out of its event's data;
         or `data` names one that holds it whole, as dicts or JSON. An id that is no UUID becomes one (`uuid5`), and its
-        text stays in the metadata as `original_id`. The frames of `store.read().df()` need no names.
+        text stays in the metadata as `original_id`. The frames of `store.read().df()`, files that `export` wrote, and
+        formats that define what is what need no names; a load of a file says in one line what it took.
 
         `unit` says what numbers count since 1970 ("s", "ms", "us" or "ns"), `tz` whose clocks show times that have no
         offset ("Europe/Berlin"), `dayfirst` whether 03/04/2025 is in April. Rows are ordered by their full times, equal
@@ -293,13 +295,15 @@ class EventStore:
 
         Raises `ReadOnlyError` through a store that only reads.
         """
-        from eventsourcing_kit.loading import load
+        from eventsourcing_kit.loading import files, load
         from eventsourcing_kit.loading.columns import Columns
         from eventsourcing_kit.loading.known import unknown
 
         writer, before = self._writing(), self.position
         columns = Columns(stream, type, recorded_at, occurred_at, id, data, metadata, unit, tz, dayfirst)
-        loaded = unknown(load.from_frame(frame, columns), self._log, known)
+        frame, columns, about = files.opened(frame, columns)
+        with about():
+            loaded = unknown(load.from_frame(frame, columns), self._log, known)
         if len(loaded) and loaded.times[0] < self._log.head.last_us:
             first = time_text(from_us(int(loaded.times[0])))
             raise InputError(
@@ -321,6 +325,10 @@ class EventStore:
                 else "this store was opened with read_only=True; open it without, and it becomes the writer"
             )
         return self._writer
+
+    def export(self, path: str | os.PathLike[str], *, lossy: bool = False, progress: bool | None = None) -> None:
+        """Write all events to a file: `read().export(path)`, which says how, and what it raises: `InputError`."""
+        self.read().export(path, lossy=lossy, progress=progress)
 
     def _unseen(self, conflict: ConcurrencyError) -> Read:
         expected = conflict.expected if isinstance(conflict.expected, int) else 0
@@ -763,6 +771,30 @@ def from_frame(frame: pd.DataFrame, *, seed: int | None = None, **columns: Any) 
     return store
 
 
+def from_file(path: str | os.PathLike[str], *, seed: int | None = None, **columns: Any) -> EventStore:
+    """A new store in memory with a file's events: `EventStore().load(path, …)` in one line, same keywords.
+
+    What kind of file it is, its content says: CSV, TSV, Parquet, NDJSON, CloudEvents, also compressed. Columns need
+    names (`stream=`, `type=`, `recorded_at=`) where the format does not define them.
+
+    Raises `InputError` for a file of no known format, of another one than its ending says, or that is cut off, and for
+    events that cannot be loaded as asked.
+
+    >>> import tempfile
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("order-7", ek.NewEvent(type="Shipped", data={"to": "Oslo"}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store.export(f"{folder}/log.csv")
+    ...     again = ek.from_file(f"{folder}/log.csv")
+    >>> [event.type for event in again.read()]
+    ['Shipped']
+    """
+    store = EventStore(seed=seed)
+    store.load(path, **columns)
+    return store
+
+
 def rescue(path: str | os.PathLike[str], into: str | os.PathLike[str] | None = None) -> EventStore:
     """Every event before the damage, out of a folder that cannot be opened any more, with its position, time and id.
 
@@ -868,7 +900,7 @@ def _can_name_a_stream(key: object) -> bool:
 
 
 def _bar(total: int, progress: bool | None) -> Any:
-    from eventsourcing_kit.loading.progress import bar
+    from eventsourcing_kit.reading.progress import bar
 
     return bar(total, progress, worth_it=total >= _ROWS_WORTH_A_BAR)
 

@@ -18,7 +18,7 @@ PUBLIC = [
     "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
     "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts",
-    "context", "copy", "fold", "from_frame", "rescue", "schemas", "testing", "upcast",
+    "context", "copy", "fold", "from_file", "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 

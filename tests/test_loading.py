@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import Field, field_validator
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.loading import progress
+from eventsourcing_kit.reading import progress
 from tests.faults import storing, writer_of
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -237,7 +237,7 @@ def test_many_rows_become_commits_of_many_rows(folder: Path) -> None:
         ({"case": ["a", np.nan, "c"]}, ["row 1", "'case'", "missing"]),
         ({"case": ["a", "", "c"]}, ["row 1", "'case'", "''"]),
         ({"case": ["a", "x" * 1025, "c"]}, ["row 1", "'case'", "1025 bytes"]),
-        ({"case": ["a", "\ud800", "c"]}, ["row 1", "'case'", "surrogate"]),
+        ({"case": pd.Series(["a", "\ud800", "c"], dtype=object)}, ["row 1", "'case'", "surrogate"]),
         ({"case": [1.5, 2.5, 3.5]}, ["row 0", "'case'", "1.5"]),
         ({"activity": ["A", pd.NA, "C"]}, ["row 1", "'activity'", "missing"]),
         ({"activity": ["A", "", "C"]}, ["row 1", "'activity'", "''"]),
@@ -248,7 +248,7 @@ def test_many_rows_become_commits_of_many_rows(folder: Path) -> None:
         ({"time": [1, 2, 3]}, ["row 0", "'time'", "1", "unit='s'"]),
         ({"x": [1.0, np.inf, np.nan]}, ["row 1", "'x'", "inf"]),
         ({"x": pd.Series(["a", -np.inf, None], dtype=object)}, ["row 1", "'x'", "-inf"]),
-        ({"x": ["a", "\ud83d", None]}, ["row 1", "'x'", "surrogate"]),
+        ({"x": pd.Series(["a", "\ud83d", None], dtype=object)}, ["row 1", "'x'", "surrogate"]),
         ({"x": [None, {"deep": [float("nan")]}, 1]}, ["row 1", "'x'", "nan"]),
         ({"x": ["a", object(), "b"]}, ["row 1", "'x'", "object"]),
         ({"x": ["a", b"raw", "b"]}, ["row 1", "'x'", "raw"]),
@@ -272,9 +272,11 @@ def test_one_error_names_row_column_and_value(store: ek.EventStore, columns: dic
     assert store.position == 0
 
 
-@pytest.mark.parametrize("given", ["orders.csv", [{"case": "a"}], None])
+@pytest.mark.parametrize("given", [b"orders.csv", [{"case": "a"}], None])
 def test_what_is_no_frame_is_told_how_to_become_one(store: ek.EventStore, given: Any) -> None:
-    with pytest.raises(ek.InputError, match=r"takes a pandas DataFrame, not \w+; make one: pd\.read_csv"):
+    with pytest.raises(
+        ek.InputError, match=r"takes a pandas DataFrame or the path of a file, not \w+; make one: pd\.read_csv"
+    ):
         store.load(given, **COLUMNS)
 
 

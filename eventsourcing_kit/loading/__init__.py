@@ -8,5 +8,5 @@ Each module imports only from those above it.
     payload   what the rows say, as shapes of events: column by column, or row by row
     load      a frame's rows become events at their own times, and are stored
     known     rows that are in the store already
-    progress  a bar for long work at a terminal
+    files     files as frames, and errors that say which file
 """

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import json_values
+from eventsourcing_kit.formats import conventions
+from eventsourcing_kit.formats.format import OWN, RAW
 from eventsourcing_kit.loading.times import Times
-from eventsourcing_kit.reading.event_frame import ATTRIBUTES, FIELDS, RAW
+from eventsourcing_kit.reading.event_frame import ATTRIBUTES, FIELDS
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
 _NAMED = ("stream", "type", "recorded_at")
-_OWN = {"id", "stream", "version", "position", "type", "schema_version", "recorded_at", "metadata"}
+ROLES = (*_NAMED, "occurred_at", "id", "data", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +37,35 @@ class Columns:
     unit: str | None = None
     tz: str | dt.tzinfo | None = None
     dayfirst: bool | None = None
-    is_own: bool = False  # a frame that `store.read().df()` made: its rows tell positions and schema versions, too …
-    is_raw: bool = False  # … and their data as it was stored
+    position: Hashable = None  # where rows of one time stand among each other
+    schema_version: Hashable = None
+    is_own: bool = False  # a frame that `store.read().df()` made …
+    is_raw: bool = False  # … with data as it was stored
+    is_sparse: bool = False  # not every row has an `occurred_at`
+    is_conventional: bool = False  # its columns are named as usual tools name them
 
     def of(self, frame: object) -> Columns:
         """The same for a frame, checked; the kit's own needs no names. Raises `InputError` where it lacks a column."""
         if not isinstance(frame, pd.DataFrame):
             raise InputError(
-                f"load takes a pandas DataFrame, not {type(frame).__name__}; "
+                f"load takes a pandas DataFrame or the path of a file, not {type(frame).__name__}; "
                 "make one: pd.read_csv(path), or pd.DataFrame(rows)"
             )
         _check_labels(frame.columns)
-        given = {role: getattr(self, role) for role in (*_NAMED, "occurred_at", "id", "data", "metadata")}
+        given = self.given
         for role, label in given.items():
             _check_role(frame, role, label)
-        if set(frame.columns) >= _OWN and all(label in (None, role) for role, label in given.items()):
+        if set(frame.columns) >= OWN and all(label in (None, role) for role, label in given.items()):
             return self._own(frame)
-        for role in _NAMED:
-            if given[role] is None:
-                raise InputError(
-                    f"{role}= is missing: name the columns that say what an event is about (stream=), what happened "
-                    f"(type=) and when (recorded_at=); the frame has {list(frame.columns)}"
-                )
+        missing = [role for role in _NAMED if given[role] is None]
+        usual = conventions.roles(frame.columns, set(ROLES) - set(missing)) if missing else {}
+        if usual:
+            return replace(self, **cast("dict[str, Any]", usual), is_conventional=True)
+        for role in missing:
+            raise InputError(
+                f"{role}= is missing: name the columns that say what an event is about (stream=), what happened "
+                f"(type=) and when (recorded_at=); the frame has {list(frame.columns)}"
+            )
         return self
 
     def _own(self, frame: pd.DataFrame) -> Columns:
@@ -71,8 +80,13 @@ class Columns:
         named: dict[str, Any] = {role: role for role in (*_NAMED, "id", "metadata")}
         return replace(
             self, **named, occurred_at="occurred_at" if has_time else None, data="data" if is_raw else None,
-            is_own=True, is_raw=is_raw,
+            position="position", schema_version="schema_version", is_own=True, is_raw=is_raw, is_sparse=True,
         )  # fmt: skip
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """Which column is what, as far as it is said."""
+        return {role: getattr(self, role) for role in ROLES}
 
     @property
     def times(self) -> Times:
@@ -81,14 +95,18 @@ class Columns:
 
     def payload(self, frame: pd.DataFrame) -> dict[str, Any]:
         """The columns that are fields of the events, by their names there."""
-        taken = {self.stream, self.type, self.recorded_at, self.occurred_at, self.id, self.data, self.metadata}
+        taken = {*self.given.values(), self.position, self.schema_version}
         others = [label for label in frame.columns if label not in (taken | set(ATTRIBUTES) if self.is_own else taken)]
         if self.data is not None and others:
             raise InputError(
                 f"data={self.data!r} holds the events' data, and the frame has more columns: {others}; "
                 f"drop them: frame.drop(columns={others!r})"
             )
-        fields: Mapping[Any, str] = frame.attrs.get(FIELDS, {}) if self.is_own else {}
+        fields: Mapping[Any, str] = {}
+        if self.is_own:
+            fields = frame.attrs.get(FIELDS, {})
+        elif self.is_conventional:
+            fields = conventions.fields(frame.columns)
         return {fields.get(label, str(label)): frame[label] for label in others}
 
 

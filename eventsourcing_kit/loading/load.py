@@ -120,7 +120,7 @@ def from_frame(frame: pd.DataFrame, columns: Columns) -> Loaded:
     """Check every row; raises `InputError` naming row, column and value."""
     columns = columns.of(frame)
     us, finer = columns.times.read(frame[columns.recorded_at])
-    order = _order(us, finer, frame["position"] if columns.is_own else None)
+    order = _order(us, finer, None if columns.position is None else frame[columns.position])
     frame = frame.iloc[order]
     streams, stream_codes = _names(frame[columns.stream], "a stream")
     kinds, kind_codes = _kinds(frame, columns)
@@ -232,7 +232,7 @@ def _occurred(frame: pd.DataFrame, columns: Columns) -> Ints:
     us = np.full(len(frame), NO_TIME, dtype=np.int64)
     if columns.occurred_at is not None:
         values = frame[columns.occurred_at]
-        there = values.notna().to_numpy() if columns.is_own else np.ones(len(frame), dtype=bool)
+        there = values.notna().to_numpy() if columns.is_sparse else np.ones(len(frame), dtype=bool)
         us[there] = columns.times.read(values[there])[0]
     return us
 
@@ -263,12 +263,12 @@ def _object(values: pd.Series[Any], i: int, cell: Any) -> dict[str, Any]:
 def _kinds(frame: pd.DataFrame, columns: Columns) -> tuple[list[Kind], Ints]:
     """The distinct types and schema versions, and each row's index among them."""
     names, codes = _names(frame[columns.type], "an event type")
-    if not columns.is_own:
+    if columns.schema_version is None:
         return [(name, 1) for name in names], codes
-    versions: list[Any] = frame["schema_version"].tolist()
+    versions: list[Any] = frame[columns.schema_version].tolist()
     for i, version in enumerate(versions):
         if type(version) is not int or version < 1:
-            raise InputError(f"{where(frame['schema_version'], i)} is {version!r}, which is no schema version")
+            raise InputError(f"{where(frame[columns.schema_version], i)} is {version!r}, which is no schema version")
     both, found = pd.factorize(objects(list(zip(codes.tolist(), versions, strict=True))))
     return [(names[code], version) for code, version in found], both
 
@@ -283,7 +283,7 @@ def _parts(frame: pd.DataFrame, columns: Columns, kinds: list[Kind], codes: Ints
     everything, loose, parts = np.arange(len(frame)), np.ones(len(frame), dtype=bool), []
     for code, (name, version) in enumerate(kinds):
         kind = schema.registered(name)
-        if kind is None or columns.is_raw or (columns.is_own and version > kind.version):
+        if kind is None or columns.is_raw or (columns.schema_version is not None and version > kind.version):
             continue
         at = np.flatnonzero(codes == code)
         loose[at] = False

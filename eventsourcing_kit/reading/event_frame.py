@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from eventsourcing_kit.events import json_values, renames, stored_data
+from eventsourcing_kit.formats.format import RAW
 from eventsourcing_kit.reading.frames import NO_TIME, column, field_names, integers, objects, strings, times
 from eventsourcing_kit.records import ids
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 ATTRIBUTES = (
     "id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata",
 )  # fmt: skip
-RAW, FIELDS = "raw", "fields"  # what a frame notes of itself in its `attrs`, so that it can be loaded again
+FIELDS = "fields"  # what a frame notes of itself in its `attrs`, as `RAW`, so that it can be loaded again
 _MANY_SHAPES = 64  # in a commit
 _IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 

@@ -21,6 +21,7 @@ from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _SHOWN = 10
+_ROWS_WORTH_A_BAR = 50_000
 
 
 def check_category(name: object) -> str:
@@ -266,6 +268,25 @@ class Read:
         if self._log.policies.skips:
             frame.attrs["skipped"] = self.skipped
         return frame
+
+    def export(self, path: str | os.PathLike[str], *, lossy: bool = False, progress: bool | None = None) -> None:
+        """Write the events to a file, whose format is the one that its ending names; it appears when it is whole.
+
+        `.parquet`, `.csv`, `.tsv` and `.ndjson` (CloudEvents) keep all that an event is, so that `ek.from_file(path)`
+        makes equal ones; `.csv.gz` and the like are compressed. Of what a format has no place for the export is
+        refused, with the list of it, unless `lossy=True`. Events pass through in parts; `progress` shows a bar, by
+        default for long exports at a terminal, and never in a notebook or a test.
+
+        Raises `InputError` for an ending that names no format, and for what would be lost.
+        """
+        from eventsourcing_kit.formats import registry
+        from eventsourcing_kit.reading.exported import Exported
+        from eventsourcing_kit.reading.progress import bar
+
+        self._log.refresh()
+        most = self._selection.upto - self._selection.after
+        with bar(most, progress, worth_it=most >= _ROWS_WORTH_A_BAR) as advance:
+            registry.export(path, Exported(self._log.store_id, self._chunks, advance), lossy=lossy)
 
     @property
     def skipped(self) -> dict[str, int]:
