@@ -44,10 +44,9 @@ if TYPE_CHECKING:
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_file, from_frame, rescue
-    from eventsourcing_kit.writing.append import Append
+    from eventsourcing_kit.writing.append import Append, Receipt
     from eventsourcing_kit.writing.decider import Decider
     from eventsourcing_kit.writing.handling import Handled
-    from eventsourcing_kit.writing.receipt import Receipt
 
 # Loaded when first used: a store brings slatedb's library, a frame pandas, a chart altair.
 _LATER = {
@@ -62,7 +61,7 @@ _LATER = {
     "Park": "following.parked",
     "Projection": "folding.projection",
     "Read": "reading.read",
-    "Receipt": "writing.receipt",
+    "Receipt": "writing.append",
     "Report": "checking.report",
     "ReportingDatabase": "reporting",
     "SKIP": "following.parked",

@@ -26,8 +26,8 @@ from eventsourcing_kit.tables.events_table import EVENTS, EventsTable
 from eventsourcing_kit.tables.follower import Follower
 from eventsourcing_kit.tables.state_table import StateTable
 from eventsourcing_kit.tables.table import Table, named
+from eventsourcing_kit.writing.append import Receipt
 from eventsourcing_kit.writing.decider import projection_of
-from eventsourcing_kit.writing.receipt import Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -39,12 +39,11 @@ from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
 from eventsourcing_kit.storage import keys, location
 from eventsourcing_kit.storage.underway import underway
-from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Submission
-from eventsourcing_kit.writing.checks import as_event, checked_appends, submission
+from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Receipt, Submission
+from eventsourcing_kit.writing.checks import as_event, submission
 from eventsourcing_kit.writing.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.writing.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.writing.opening import Terms, opened
-from eventsourcing_kit.writing.receipt import Receipt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,13 +204,12 @@ class EventStore:
         """
         writer = self._writing()
         try:
-            given = checked_appends(appends)
-            together = submission(given)
+            given = submission(appends)
         except KeyboardInterrupt as interrupt:
             interrupt.add_note("the append was not stored")
             raise
-        stored = self._submit(writer, together)
-        return [Receipt(self._log, one.stream, placed) for one, placed in zip(given, stored, strict=True)]
+        stored = self._submit(writer, given)
+        return [Receipt(self._log, batch.stream, one) for batch, one in zip(given.batches, stored, strict=True)]
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
         try:
@@ -222,12 +220,9 @@ class EventStore:
         except OutcomeUnknownError as unknown:
             unknown.events = [as_event(draft) for draft in unknown.events]
             raise
-        self._update_inline()
-        return stored
-
-    def _update_inline(self) -> None:
         for update in list(self._inline):
             update()
+        return stored
 
     def handle(
         self,
@@ -313,11 +308,11 @@ class EventStore:
             )
         with _bar(len(loaded), progress) as advance:
             load.store(loaded, writer, before, advance)
-        self._update_inline()
+        for update in list(self._inline):
+            update()
         return self.position
 
     def _writing(self) -> Writer:
-        self._log.life.check_process()
         if self._writer is None:
             raise ReadOnlyError(
                 "a rescued store in memory is read-only; rescue it into a folder to go on"

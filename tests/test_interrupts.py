@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.records.rows import Draft
+from eventsourcing_kit.records.rows import Draft, Rows
 from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.slate.binding import aside
 from eventsourcing_kit.writing.append import Batch, Submission
@@ -65,7 +65,7 @@ def test_an_append_whose_flush_fails_can_be_repeated_safely() -> None:
     log.head, log.life = log._last_entry(), Lifecycle()  # as whoever opens it again has them
     again = Writer(log, Flushed(log.table, flush=False), clock=ek.testing.clock("2030-01-01T00:00:00Z"), seed=None)
     drafts = [Draft("counter-1", e.type, 1, dict(e.data), id=e.id) for e in unknown.value.events]
-    assert again.append(Submission.of([Batch("counter-1", drafts)]))[0].replayed
+    assert again.append(Submission(Rows.of(drafts), batches=[Batch("counter-1", 2)]))[0].written is None
     assert [event.data["i"] for event in store.read()] == [1, 2]
     again.close()
 

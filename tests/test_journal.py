@@ -153,14 +153,15 @@ def test_a_lone_small_append_is_stored_in_the_callers_thread(clocked: tuple[ek.E
     """What may have to wait for SlateDB is left to the writer's: much at once, and ids that may be known already."""
     store, asked = clocked
     store.append("a", noted(1))
-    store.append("a", [noted(n) for n in range(2, 40)])
-    store.append("a", noted(40, long_text(40) * 2))
-    store.append("a", ek.NewEvent(type="Noted", data={"n": 41}, id="11111111-1111-4111-8111-111111111111"))
-    store.append_many([ek.Append(f"{i:x}" + "n" * 1000, noted(42 + i)) for i in range(16)])
-    store.append("a", noted(58))
+    store.append("a", [noted(n) for n in range(2, 102)])
+    store.append("a", [noted(n) for n in range(102, 302)])
+    store.append("a", noted(302, long_text(302) * (1 + (1 << 15) // len(long_text(302)))))
+    store.append("a", ek.NewEvent(type="Noted", data={"n": 303}, id="11111111-1111-4111-8111-111111111111"))
+    store.append_many([ek.Append(f"{i:x}" + "n" * 1000, noted(304 + i)) for i in range(40)])
+    store.append("a", noted(344))
     here, there = threading.current_thread().name, "eventsourcing-kit-writer"
-    assert asked == [here, there, there, there, there, here]
-    assert numbers(store) == list(range(59))
+    assert asked == [here, here, there, there, there, there, here]
+    assert numbers(store) == list(range(345))
 
 
 def test_an_append_that_is_refused_leaves_the_way_free(clocked: tuple[ek.EventStore, list[str]]) -> None:

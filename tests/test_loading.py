@@ -767,7 +767,7 @@ def test_a_load_of_unknown_outcome_says_what_is_stored_and_how_to_go_on(
                 if is_stored:
                     store_rows(rows)
                 raise OSError("the connection was lost")
-            store_rows(rows)
+            return store_rows(rows)
 
         storing(store, lost)
         with pytest.raises(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import RecordError
 from eventsourcing_kit.records import record
-from eventsourcing_kit.storage import commit_rows, keys
+from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class IndexCheck:
 
     def expect(self, commit: Commit, raw: bytes) -> None:
         """A commit of the log: its rows must be there."""
-        for key, value in commit_rows.rows_of(commit, raw)[1:]:
+        for key, value in keys.rows_of(commit, raw)[1:]:
             self._expected[key[:1]].add(key, value)
 
     def excuse(self, raw: bytes) -> None:
@@ -142,7 +142,7 @@ class IndexCheck:
 
 def _wanted(raw: bytes) -> list[Row]:
     """The index rows that a record asks for."""
-    return commit_rows.rows_of(record.decode(raw), raw)[1:]
+    return keys.rows_of(record.decode(raw), raw)[1:]
 
 
 def _wanted_if_sound(raw: bytes) -> list[Row]:

@@ -25,7 +25,7 @@ from eventsourcing_kit.checking.report import MOST_OF_A_CHECK, Findings, Report
 from eventsourcing_kit.errors import DamagedError, InputError, RecordError, StorageError, StoreClosedError
 from eventsourcing_kit.records import ids, record
 from eventsourcing_kit.records.record import NO_PREVIOUS, Commit
-from eventsourcing_kit.storage import commit_rows, keys
+from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ class _Walk:
             self._break()
             self.next = position + commit.count
             return commit.count
-        entry = commit_rows.entry_of(commit, raw)
+        entry = keys.entry_of(commit, raw)
         if earlier is not None or self._versions_before is None:
             self._check_chain(commit, entry, earlier)
         self._check_commit(commit, entry, raw)

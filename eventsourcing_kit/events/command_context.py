@@ -52,12 +52,15 @@ def _cause(event: RecordedEvent | None) -> dict[str, Any]:
     return {**taken, "causation_id": str(event.id)}
 
 
+around = _current.get  # what the context says; nothing where there is none
+
+
 def within(metadata: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """The metadata of an append, with what the context around it says; the append's own wins."""
-    around = _current.get()
-    if not around:
+    said = around()
+    if not said:
         return metadata
     if metadata is None:
-        return around
+        return said
     # What is no mapping is left for the checks of the append, which say so.
-    return {**around, **metadata} if hasattr(metadata, "keys") else metadata
+    return {**said, **metadata} if hasattr(metadata, "keys") else metadata

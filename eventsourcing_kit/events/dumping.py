@@ -22,9 +22,9 @@ _BYTES_CURE = (
 
 def dump_all(schema: Schema, events: list[Any]) -> list[dict[str, Any]]:
     """The plain JSON of events of one class; refuses, naming event, field and value, what would read back different."""
-    plain = schema.plain_rows(events)
-    if plain is not None:
-        return plain
+    columns = schema.plain_columns(events)
+    if columns is not None:
+        return [dict(zip(schema.plain_names, row, strict=True)) for row in zip(*columns, strict=True)]
     try:
         rows = schema.to_rows(events)
         to_json(rows)

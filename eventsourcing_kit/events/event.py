@@ -204,4 +204,6 @@ def _define(cls: type[Event], name: str, version: int, renamed_from: Types) -> s
     upcasters.check_class(name, version)
     defined = schema.register(cls, name, version)
     renames.define(name, former)
+    if former:
+        schema.changed()  # once more: other events are of this type now
     return defined

@@ -11,6 +11,7 @@ import dataclasses
 import re
 import sys
 from functools import cached_property
+from operator import attrgetter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -40,6 +41,7 @@ class Schema:
 
     def __init__(self, cls: type[BaseModel], name: str, version: int) -> None:
         self.cls, self.name, self.version = cls, name, version
+        self.newest_as_of = -1  # the generation as of which it was known to be its type's newest
 
     @cached_property
     def _adapter(self) -> TypeAdapter[list[Any]]:
@@ -120,6 +122,11 @@ class Schema:
         found = {name: _plain_types(info.annotation) for name, info in self.cls.model_fields.items()}
         return found if all(found.values()) else None
 
+    @cached_property
+    def plain_names(self) -> tuple[str, ...]:
+        """The names of a plain class's fields."""
+        return tuple(self._plain_fields or ())
+
     @property
     def _has_code(self) -> bool:
         decorators = self.cls.__pydantic_decorators__
@@ -172,7 +179,7 @@ class Schema:
     @cached_property
     def _unchecked(self) -> Callable[[tuple[Any, ...]], BaseModel]:
         """`cls.model_construct(…)` with the values of all fields, in a fifth of its time."""
-        cls, names = self.cls, tuple(self._plain_fields or ())
+        cls, names = self.cls, self.plain_names
         every = set(names)
 
         def made(values: tuple[Any, ...]) -> BaseModel:
@@ -185,24 +192,29 @@ class Schema:
 
         return made
 
-    def plain_rows(self, events: list[Any]) -> list[dict[str, Any]] | None:
-        """The rows of objects whose values read back equal as they are; None where that takes a closer look."""
-        if not self._plain_fields:
+    def plain_columns(self, events: list[Any]) -> list[list[Any]] | None:
+        """The values of objects that read back equal as they are, one list a field of `plain_names`.
+
+        None where that takes a closer look.
+        """
+        allowed = self._plain_fields
+        if not allowed:
             return None
-        rows = [dict(event.__dict__) for event in events]
-        names = tuple(self._plain_fields)
-        if any(tuple(row) != names for row in rows):
+        values = list(map(_values, events))
+        if set(map(tuple, values)) != {self.plain_names}:
             return None
-        columns = zip(names, zip(*(row.values() for row in rows), strict=True), strict=True)
-        if not self.is_plain({name: list(values) for name, values in columns}):
-            return None
+        columns = list(map(list, zip(*map(dict.values, values), strict=True)))
+        for kinds, column in zip(allowed.values(), columns, strict=True):
+            if not kinds.issuperset(map(type, column)):
+                return None
         try:
-            return rows if from_json(to_json(rows), allow_inf_nan=False) == rows else None
+            return columns if from_json(to_json(columns), allow_inf_nan=False) == columns else None
         except ValueError:
             return None
 
 
 _slots = vars(BaseModel)
+_values = attrgetter("__dict__")
 _set_values = _slots["__dict__"].__set__
 _set_fields_set = _slots["__pydantic_fields_set__"].__set__
 _set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__

@@ -202,6 +202,14 @@ def _said(error: Exception) -> str:
     return f"field {'.'.join(map(str, first['loc'][1:]))!r}: {first['msg']}"
 
 
+def is_newest(kind: Schema) -> bool:
+    """Whether no class was defined since that reads the events of this one; it is then so until the next definition."""
+    now = schema.generation()
+    is_so = schema.registered(renames.current(kind.name)) is kind
+    kind.newest_as_of = now if is_so else -1
+    return is_so
+
+
 def check_newest(kind: Schema, rows: list[Row]) -> None:
     """Refuse events of a class that was defined again (or renamed) since, where the newer one could not read them."""
     newest = schema.registered(renames.current(kind.name))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.following.subscriber import Subscriber
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.writing.receipt import Receipt
+    from eventsourcing_kit.writing.append import Receipt
 
 STOP_SECONDS = 5.0  # how long a handler may take to come to an end
 

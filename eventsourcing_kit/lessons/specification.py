@@ -15,7 +15,7 @@ from eventsourcing_kit.lessons.purity import checked
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.store import EventStore
 from eventsourcing_kit.writing.append import Append
-from eventsourcing_kit.writing.checks import as_read, drafts
+from eventsourcing_kit.writing.checks import as_read, rows_of
 from eventsourcing_kit.writing.decider import Decider, projection_of
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class When:
         handled = self._handled("events")
         expected = [
             (draft.type, as_read(draft, one))
-            for draft, one in zip(drafts(self._stream, list(events)), events, strict=True)
+            for draft, one in zip(rows_of(self._stream, list(events)).drafts(), events, strict=True)
         ]
         lines = difference.of_events(expected, [(one.type, one.data) for one in handled.events])
         self._check(lines or _about(events, handled))

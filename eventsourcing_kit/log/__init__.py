@@ -3,7 +3,6 @@
 Each module imports only from those above it.
 
     bell        waking threads that wait
-    tail        the newest records, at hand for those who follow
     commits     what a table holds, read: commits, streams, ids, moments, notes
     log         a store's log, opened: read beside its writer or behind it, superseded, closed
     salvage     every event before the damage, out of a folder that cannot be opened

@@ -27,24 +27,18 @@ class Bell:
         self._silent.acquire(timeout=-1 if seconds is None else min(max(seconds, 0), threading.TIMEOUT_MAX))
 
 
-class Bells:
+class Bells(dict[Bell, None]):
     """All the bells that one event rings. Each step is one step of a dict, so that it needs no lock."""
-
-    def __init__(self) -> None:
-        self._bells: dict[Bell, None] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._bells)
 
     def add(self, bell: Bell) -> None:
         """Have it rung from now on."""
-        self._bells[bell] = None
+        self[bell] = None
 
     def remove(self, bell: Bell) -> None:
         """Have it rung no more."""
-        self._bells.pop(bell, None)
+        self.pop(bell, None)
 
     def ring(self) -> None:
         """Ring them all."""
-        for bell in list(self._bells):
+        for bell in list(self):
             bell.ring()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eventsourcing_kit.errors import MomentError, StorageError
-from eventsourcing_kit.log.tail import Tail
 from eventsourcing_kit.records import ids, moment
 from eventsourcing_kit.records.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.storage import keys
@@ -22,7 +21,11 @@ if TYPE_CHECKING:
 EMPTY = keys.CommitEntry(1, -(1 << 62), 0, -(1 << 62), 0, NO_PREVIOUS)
 _ROWS_A_FETCH = 16  # a record may take a megabyte; more rows at a time would cost memory and gain little
 _ROWS_A_FETCH_OF_STREAM = 64
+_RECORDS_AT_HAND = 16
+_BYTES_AT_HAND = 4 << 20
 _ROWS_A_QUESTION = 50  # that a walk along an index gives in the time of one look at it
+
+Tail = tuple[tuple[int, int, bytes], ...]  # the newest records, each with its first and last position, for followers
 
 
 class Commits:
@@ -37,7 +40,7 @@ class Commits:
     store_id: uuid.UUID | None
 
     def __init__(self) -> None:
-        self.tail = Tail()
+        self.tail: Tail = ()
         self._last_commit: tuple[Table, Commit] | None = None
         self._supplied: tuple[Table | None, int, bool] = None, -1, False  # whether there are any, as of which position
 
@@ -191,7 +194,7 @@ class Commits:
         """The commits that hold the positions above `after` up to `upto`; raises where one is missing."""
         if after >= upto:
             return
-        at_hand = None if backwards else self.tail.between(after, upto)
+        at_hand = None if backwards else _between(self.tail, after, upto)
         if at_hand is not None:
             yield from map(decode, at_hand)
             return
@@ -311,3 +314,18 @@ class Commits:
 def _first_in(value: bytes) -> int:
     """The first position of the commit that a stream's row stands for."""
     return decode(value).first if len(value) > 8 else keys.number(value)
+
+
+def longer(tail: Tail, entry: keys.CommitEntry, record: bytes) -> Tail:
+    """The records at hand with the next one, as many as are kept."""
+    tail = (*tail, (entry.first, entry.last, record))[-_RECORDS_AT_HAND:]
+    while sum(len(kept) for _, _, kept in tail) > _BYTES_AT_HAND:
+        tail = tail[1:]
+    return tail
+
+
+def _between(tail: Tail, after: int, upto: int) -> list[bytes] | None:
+    """The records that begin right after a position and hold those up to another; None where some are not at hand."""
+    if not tail or tail[-1][1] < upto or all(first != after + 1 for first, _, _ in tail):
+        return None
+    return [record for first, _, record in tail if after < first <= upto]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, StorageError
 from eventsourcing_kit.records.record import decode
-from eventsourcing_kit.storage import commit_rows, keys, local_folder
+from eventsourcing_kit.storage import keys, local_folder
 from eventsourcing_kit.storage.slate import files
 from eventsourcing_kit.storage.slate.opening import no_store
 from eventsourcing_kit.storage.slate.table import Table
@@ -34,7 +34,7 @@ def rows(log: Log) -> Iterator[Row]:
     end, last = log.head.last, 0
     for _, record in log.table.scan(keys.LOG[0], keys.log(end + 1), rows=_RECORDS_A_FETCH):
         commit = decode(record)
-        yield from commit_rows.rows_of(commit, record)
+        yield from keys.rows_of(commit, record)
         last = commit.last
     if last != end:
         raise StorageError(f"the log has a hole at position {last + 1}; verify() says what is damaged")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from eventsourcing_kit.errors import DamagedError, RecordError, StorageError, SupersededError
 from eventsourcing_kit.log.bell import Bells
-from eventsourcing_kit.log.commits import EMPTY, Commits
+from eventsourcing_kit.log.commits import EMPTY, Commits, longer
 from eventsourcing_kit.records.record import decode
 from eventsourcing_kit.records.unknown import Policies
 from eventsourcing_kit.storage import damage, diagnosis, journal, keys, local_folder, marker
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 _CHECK_SECONDS = 10.0
 _LAG_SECONDS_OF_A_BUCKET = 1.0  # asking it costs a request; asking a folder costs microseconds
+
+
+class NewCommit(Protocol):
+    """A commit that was stored: what the index says of it, and its record."""
+
+    entry: keys.CommitEntry
+    record: bytes
 
 
 class Log(Commits):
@@ -179,18 +186,15 @@ class Log(Commits):
         number = self.table.last_file(self._seen.number)
         return local_folder.NOTHING_SEEN if number is None else local_folder.Seen(number, 0)
 
-    def advance(self, stored: Iterable[tuple[keys.CommitEntry, bytes]]) -> None:
-        """The writer has stored commits, with these records; whoever took over meanwhile may be further on already."""
+    def advance(self, stored: Iterable[NewCommit]) -> None:
+        """The writer has stored commits; whoever took over meanwhile may be further on already."""
         with self.life.lock:
-            for head, record in stored:
-                if head.last <= self.head.last:
-                    continue
-                if self.bells:
-                    self.tail.add(head.first, head.last, record)
-                else:
-                    self.tail.clear()
-                self.head = head
-        self.bells.ring()
+            for one in stored:
+                if one.entry.last > self.head.last:
+                    self.tail = longer(self.tail, one.entry, one.record) if self.bells else ()
+                    self.head = one.entry
+        if self.bells:
+            self.bells.ring()
 
     # -- given up ----------------------------------------------------------------------------------------------------
 
@@ -205,7 +209,7 @@ class Log(Commits):
                 self.table.give_way()
                 self.head = self._last_entry()
                 self.read_only = True
-                self.tail.clear()
+                self.tail = ()
         self.bells.ring()
 
     def close(self, *, answers: bool = True) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from eventsourcing_kit.errors import RecordError, StorageError, SupersededError
 from eventsourcing_kit.records import record
 from eventsourcing_kit.records.record import Commit, digest
-from eventsourcing_kit.storage import commit_rows, damage, journal_reader, keys, local_folder, wal
+from eventsourcing_kit.storage import damage, journal_reader, keys, local_folder, wal
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
 
@@ -34,7 +34,7 @@ def saved(folder: Path) -> Iterator[Row]:
     for number, (commit, encoded) in enumerate(commits):
         if number == 0:
             yield keys.META, commit.store.bytes
-        yield from commit_rows.rows_of(commit, encoded)
+        yield from keys.rows_of(commit, encoded)
 
 
 # -- the records ------------------------------------------------------------------------------------------------------

@@ -53,6 +53,8 @@ def from_us(us: int) -> datetime:
 
 def aware_us(value: object, what: str) -> int:
     """Microseconds of an aware datetime; `what` names the value in the error."""
+    if type(value) is datetime and value.tzinfo is UTC:
+        return (value - EPOCH) // _MICROSECOND
     if not isinstance(value, datetime) or value != value:  # NaT calls itself a datetime, and differs from itself
         raise InputError(f"{what} must be an aware datetime, not {value!r}")
     if value.utcoffset() is None:

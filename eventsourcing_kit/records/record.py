@@ -100,7 +100,7 @@ class Parent(NamedTuple):
     us: int | None  # None at position 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
     """What the log assigns to a commit: its place in the log and in time."""
 
@@ -115,9 +115,10 @@ class Place:
 
 def encode(place: Place, rows: Rows) -> bytes:
     """The record of one commit; raises `InputError` where it is too large for one."""
-    if len(rows) > MOST_EVENTS:
-        raise InputError(f"{len(rows)} events in one append; {MOST_EVENTS} is the most, so split them over several")
-    body: dict[str, Any] = {"position": place.first, "count": len(rows), "key": place.key}
+    count = len(rows.stream_codes)
+    if count > MOST_EVENTS:
+        raise InputError(f"{count} events in one append; {MOST_EVENTS} is the most, so split them over several")
+    body: dict[str, Any] = {"position": place.first, "count": count, "key": place.key}
     if isinstance(place.times, int):
         body["time"] = place.times
     else:
@@ -125,10 +126,11 @@ def encode(place: Place, rows: Rows) -> bytes:
     body["streams"] = [[stream, place.versions.get(stream, 0) + 1] for stream in rows.streams]
     if len(rows.streams) > 1:
         body["stream"] = rows.stream_codes
-    body["shapes"] = [[shape.type, shape.schema_version, shape.fields, shape.columns] for shape in rows.shapes]
+    body["shapes"] = rows.shapes
     if len(rows.shapes) > 1:
         body["shape"] = rows.shape_codes
-    body.update(_extras(rows))
+    if rows.ids or rows.occurred_us or rows.metadata or rows.tags:
+        body.update(_extras(rows))
     if place.parent is not None:
         store, position, previous, us = place.parent
         body["parent"] = [store.hex, position, previous.hex(), us]

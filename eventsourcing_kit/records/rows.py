@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -27,8 +27,7 @@ class Draft:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """Events that look alike: their type, schema version and exact fields, and one list of values a field."""
 
     type: str
@@ -37,7 +36,7 @@ class Shape:
     columns: Sequence[Any]  # of lists or arrays of values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
     """The events of one commit as columns. `stream_codes` and `shape_codes` say which stream and shape each event has.
 

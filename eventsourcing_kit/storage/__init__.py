@@ -3,7 +3,6 @@
 Each module imports only from those above it.
 
     keys             the keys of the store's rows
-    commit_rows      what is stored for a commit, and under which keys
     location         where a store lives: memory, a folder or a bucket
     device           what reaches the device: syncs, the flag by which files are written through, this boot's name
     marker           the file that says where the log ended, how much is on the device, and which journal there is

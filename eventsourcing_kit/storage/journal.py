@@ -102,10 +102,12 @@ class Journal:
         self._content: bytes | None = content
         self._noted = noted  # by the owner before
         self._key = key_of(content) or b""
-        self.key, self.bytes = self._key.hex(), os.fstat(file).st_size
+        opened = os.fstat(file)
+        self._identity = opened.st_dev, opened.st_ino
+        self.key, self.bytes = self._key.hex(), opened.st_size
         self._at, self._made = START.size, len(content)  # where it goes on, and how far its place on the disk is made
         self._pending_bytes = 0
-        self._is_held = self._is_left = False
+        self._is_left = False
         self.number = 0
 
     def pending(self, done: int) -> list[Entry]:
@@ -123,37 +125,22 @@ class Journal:
         """How many more bytes it takes without a wait: none where their place on the disk is not made."""
         return min(FULL_BYTES - self._pending_bytes, self._made - self._at) if self._file >= 0 else 0
 
-    @contextlib.contextmanager
-    def held_at_once(self) -> Iterator[bool]:
-        """`held`, unless that would mean to wait; whether it is."""
-        is_locked = device.lock(self._file, 0)
-        try:
-            self._is_held = bool(is_locked) and self.is_owned and self._takes_bytes()
-            yield self._is_held
-        finally:
-            self._is_held = False
-            device.unlock(self._file)
+    def lock(self, *, at_once: bool = False) -> bool:
+        """Let nobody else become the owner until `unlock`; raises `SupersededError` where somebody has.
 
-    def _takes_bytes(self) -> bool:
-        """Whether writing works where the next entry begins; there may be a limit on files, or no room on the disk."""
-        try:
-            device.write_at(self._file, b"\0", self._at)
-        except OSError:
+        With `at_once` it waits for nobody: False where the lock is not to be had now, or is no use any more.
+        """
+        is_locked = device.lock(self._file, 0 if at_once else None)
+        if self.is_owned and (is_locked or not at_once):
+            return True
+        device.unlock(self._file)
+        if at_once:
             return False
-        return True
+        raise SupersededError()
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else becomes the owner meanwhile; raises `SupersededError` where somebody has."""
-        if self._is_held:
-            yield
-            return
-        device.lock(self._file)
-        try:
-            self.check_owned()
-            yield
-        finally:
-            device.unlock(self._file)
+    def unlock(self) -> None:
+        """The end of `lock`."""
+        device.unlock(self._file)
 
     def check_owned(self) -> None:
         """Raise `SupersededError` where another process has become the owner."""
@@ -163,24 +150,34 @@ class Journal:
     @property
     def is_owned(self) -> bool:
         """Whether no other process has become the owner."""
-        return device.is_at(self._path, self._file)
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return False
+        return self._file >= 0 and (found.st_dev, found.st_ino) == self._identity
 
     @property
     def is_lost(self) -> bool:
         """Whether another process has become the owner of what this one has not left."""
         return not self.is_owned and not self._is_left  # asked last: it may be left at this moment
 
-    def append(self, rows: Sequence[Row]) -> bool:
-        """Store an entry; False where there is no room for it. Call it while `held`."""
+    def append(self, rows: Sequence[Row], *, at_once: bool = False) -> bool:
+        """Store an entry, while locked; False where there is no room for it, or `at_once` where it can't be written."""
         entry = encode(self._key, self.number + 1, rows)
         if self._pending_bytes + len(entry) > FULL_BYTES:
             return False
         at = self._at if self._at + len(entry) <= LAPS * FULL_BYTES else START.size
         self._allocate(at + len(entry))
-        device.when_there_is_room(lambda: device.write_at(self._file, entry, at))
+        try:
+            device.write_at(self._file, entry, at)
+        except OSError:  # there may be a limit on files, or no room on the disk
+            if at_once:
+                return False
+            device.when_there_is_room(lambda: device.write_at(self._file, entry, at))
         if self._durable:
             device.sync(self._file, names=False)
-        self.check_owned()  # an owner who is stopped for long can lose the lock
+        if not self.is_owned:  # an owner who is stopped for long can lose the lock
+            raise SupersededError()
         self.number += 1
         self._at = at + len(entry)
         self._pending_bytes += len(entry)
@@ -207,7 +204,7 @@ class Journal:
         device.unlock(self._file)
 
     def shorten(self) -> None:
-        """Take no more of the disk than what was written, now that SlateDB has it all. Call it while `held`."""
+        """Take no more of the disk than what was written, now that SlateDB has it all. Call it locked."""
         written = len(read(self._file).rstrip(b"\0"))
         os.ftruncate(self._file, written)
 

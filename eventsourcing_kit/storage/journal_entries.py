@@ -47,9 +47,7 @@ def encode(key: bytes, number: int, rows: Sequence[Row]) -> bytes:
 
 
 def _digest(key: bytes, number: int, body: bytes) -> bytes:
-    made = hashlib.blake2b(struct.pack(">IQ", len(body), number), digest_size=16, key=key)
-    made.update(body)
-    return made.digest()
+    return hashlib.blake2b(struct.pack(">IQ", len(body), number) + body, digest_size=16, key=key).digest()
 
 
 def start_of(key: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The keys of the store's rows. They compare bytewise, in the order that scans need.
+"""The store's rows, and which of them a commit has. Their keys compare bytewise, in the order that scans need.
 
     c | time of the first event | first position   ->  count, time of the last event, key of the ids, SHA-256
     i | id                                         ->  position, for supplied ids (others carry their position)
@@ -17,9 +17,17 @@ from __future__ import annotations
 
 import struct
 import uuid
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventsourcing_kit.errors import RecordError, StorageError
+from eventsourcing_kit.records.record import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventsourcing_kit.records.record import Commit
+
+    Row = tuple[bytes, bytes]
 
 JOURNALLED = b"j"
 META = b"m"
@@ -30,10 +38,13 @@ NOTES = (b"n", b"o")
 STREAMS = (b"s", b"t")
 TAGS = (b"t", b"u")
 LOG = (b"z", b"{")
+SMALL_BYTES = 1024  # up to which a single stream's record stands under the stream's key and its tags', too
+_FEW_TAGS = 8
 _SIGN = 1 << 63
 _COMMIT = struct.Struct(">IqQ32s")
 _COMMIT_KEY = struct.Struct(">xQQ")
 _U64 = struct.Struct(">Q")
+u64 = _U64.pack  # 8 bytes, big-endian
 _END = b"\x00\x01"
 
 
@@ -46,11 +57,6 @@ class CommitEntry(NamedTuple):
     last_us: int
     id_key: int
     digest: bytes
-
-
-def u64(number: int) -> bytes:
-    """8 bytes, big-endian."""
-    return _U64.pack(number)
 
 
 def number(value: bytes) -> int:
@@ -159,6 +165,44 @@ def store_id(value: bytes) -> uuid.UUID:
     if len(value) != 16:
         raise _damaged("a store's id", value)
     return uuid.UUID(bytes=value)
+
+
+# -- what is stored for a commit: the writer, a rescue, a copy and `verify` have it from here --------------------------
+
+
+def commit_rows(
+    entry: CommitEntry,
+    record: bytes,
+    versions: Mapping[str, int],
+    supplied: Mapping[int, uuid.UUID],
+    tags: Mapping[int, tuple[str, ...]],
+) -> list[Row]:
+    """The rows of one commit: its record first, its index entry, and one a stream, a supplied id and a tag of an event.
+
+    `versions` are those of the streams after it; `supplied` has the supplied ids by row, `tags` the tags.
+    """
+    small = len(versions) == 1 and len(record) <= SMALL_BYTES
+    pointer = record if small else u64(entry.first)
+    rows = [(log(entry.first), record), (commit(entry.first_us, entry.first), commit_value(entry))]
+    for name, version in versions.items():
+        rows.append((stream(name, version), pointer))
+    for row, one in supplied.items():
+        rows.append((event_id(one), u64(entry.first + row)))
+    if tags:
+        tagged = [tag(name, entry.first + row) for row, own in tags.items() for name in own]
+        named = record if small and len(tagged) <= _FEW_TAGS else u64(entry.first)
+        rows.extend((key, named) for key in tagged)
+    return rows
+
+
+def entry_of(commit: Commit, record: bytes) -> CommitEntry:
+    """What the index says of a commit that was decoded from `record`."""
+    return CommitEntry(commit.first, commit.first_us, commit.last, commit.last_us, commit.key, digest(record))
+
+
+def rows_of(commit: Commit, record: bytes) -> list[Row]:
+    """The rows of a commit that was decoded from `record`."""
+    return commit_rows(entry_of(commit, record), record, commit.last_versions, commit.supplied_ids, commit.tags)
 
 
 def _damaged(what: str, found: bytes) -> RecordError:

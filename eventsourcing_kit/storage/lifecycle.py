@@ -46,7 +46,8 @@ class Lifecycle:
 
     def check_open(self) -> None:
         """Raise `StoreClosedError` where it is closed, or another process's."""
-        self.check_process()
+        if os.getpid() != self._pid:
+            raise StoreClosedError(FORKED)
         if self.is_closed:
             raise StoreClosedError(CLOSED)
 
@@ -56,7 +57,8 @@ class Lifecycle:
             raise SupersededError() if self._why is None else SupersededError(self._why)
         if self._failure is not None:
             raise StorageError(f"{self._failure}; open the store again with EventStore(…)")
-        self.check_open()
+        if self.is_closed or os.getpid() != self._pid:
+            self.check_open()
 
     # -- steps -------------------------------------------------------------------------------------------------------
 

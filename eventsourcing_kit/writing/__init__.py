@@ -2,14 +2,13 @@
 
 Each module imports only from those above it.
 
-    append      what goes into an append: as it is given, as the writer takes it, and where it was stored
+    append      what goes into an append, as given and as the writer takes it, and what it did: the receipt
     checks      every check of an append that needs no log
     placement   where the next commit goes: positions, versions, times, ids
     durability  how rows become durable: through the journal, or with a flush of SlateDB
     repeats     appends that are there already
     interrupts  signals put off, while a thread is in the middle of what must not be left half-done
     writer      one thread at a time places, encodes and stores commits
-    receipt     what an append did, told
     decider     commands decided: `decide`, `evolve` and a first state
     handling    a command's way: load, decide, append, and again on a conflict
     opening     a store's log opened, beside its writer or as its writer

@@ -1,30 +1,32 @@
-"""An append as people give it (`Append`), as the writer takes it (`Submission`), and where it was stored (`Stored`)."""
+"""An append as people give it (`Append`), as the writer takes it (`Submission`), and what it did (`Receipt`)."""
 
 from __future__ import annotations
 
 import numbers
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic_core import to_json
 
 from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, InputError
 from eventsourcing_kit.events.event import Event, NewEvent
 from eventsourcing_kit.events.texts import counted
-from eventsourcing_kit.records.rows import Rows
+from eventsourcing_kit.reading.read import events_at, recorded
+from eventsourcing_kit.records.record import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from eventsourcing_kit.events.event import RecordedEvent
+    from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.record import Commit
-    from eventsourcing_kit.records.rows import Draft
+    from eventsourcing_kit.records.rows import Rows
 
 Events = Event | NewEvent | Sequence[Event | NewEvent]
-_FEW = 16  # events
 
 
 class ExpectedVersion(Enum):
@@ -63,12 +65,12 @@ class Append:
         return f"<code>{escape(repr(self))}</code>"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """Drafts for one stream, and the version at which its writer believes the stream to be."""
+    """So many events for one stream, and the version at which their writer believes the stream to be."""
 
     stream: str
-    drafts: list[Draft]
+    count: int
     expected: Expected = ExpectedVersion.ANY
 
 
@@ -90,43 +92,88 @@ class Submission:
         again: str = "append .events again, which stores them at most once",
     ) -> None:
         self.rows, self.batches, self.times, self.new_upto, self.again = rows, batches, times, new_upto, again
-        if len(set(rows.ids.values())) < len(rows.ids):
+        self.count = len(rows.stream_codes)  # of events
+        self.has_ids = bool(rows.ids)  # whether some events came with an id of their own
+        if self.has_ids and len(set(rows.ids.values())) < len(rows.ids):
             twice = next(one for one, count in Counter(rows.ids.values()).items() if count > 1)
             raise DuplicateIdError(f"the id {twice} stands twice in this append; every event needs its own")
 
-    @classmethod
-    def of(cls, batches: Sequence[Batch]) -> Submission:
-        """The batches' drafts, in their order."""
-        return cls(Rows.of([draft for batch in batches for draft in batch.drafts]), batches=batches)
-
-    @property
-    def has_ids(self) -> bool:
-        """Whether some events came with an id of their own."""
-        return bool(self.rows.ids)
-
-    def is_small(self, most_bytes: int) -> bool:
-        """Whether all that it says, names of streams, types and fields included, takes at most so many bytes."""
-        if len(self.rows) > _FEW:
-            return False
-        shapes = [(shape.type, shape.fields, shape.columns) for shape in self.rows.shapes]
-        return len(to_json([self.rows.streams, shapes, *self.rows.metadata.values()])) <= most_bytes
+    def size(self) -> int:
+        """The bytes of all that it says, names of streams, types and fields included."""
+        return len(to_json([self.rows.streams, self.rows.shapes, *self.rows.metadata.values()]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
+class Written:
+    """A commit that was written just now: its `record`, and what that says, read when it is first asked for."""
+
+    record: bytes
+
+    @cached_property
+    def commit(self) -> Commit:
+        """The record, read."""
+        return decode(self.record)
+
+
+@dataclass(slots=True)
 class Stored:
     """Where one batch's events stand: their positions, and the stream's version after them.
 
-    `commit` reads the commit that was written just now; all batches of one commit share what it reads.
+    `written` is the commit that was written just now, one for all its batches; None where they were there already.
     """
 
     positions: Sequence[int]
     version: int
-    commit: Callable[[], Commit] | None
+    written: Written | None
+
+
+class Receipt:
+    """What an append did: `stream`, its `version` and the log's `position` after it, `events`, and `replayed`.
+
+    `replayed` is True where the same events were there already, and nothing was stored. A receipt is a moment: its last
+    event's. `store_id` is that of its store.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> receipt = store.append("order-7", [ek.NewEvent(type="Packed"), ek.NewEvent(type="Shipped")])
+    >>> receipt.version, receipt.position, receipt.replayed
+    (2, 2, False)
+    >>> [event.type for event in store.read(as_of=receipt)]
+    ['Packed', 'Shipped']
+    """
+
+    def __init__(self, log: Log, stream: str, stored: Stored) -> None:
+        self._stored = stored
+        self._there_already = list(events_at(log, stored.positions)) if stored.written is None else []
+        self.store_id = log.store_id
+        self.stream, self.version, self.replayed = stream, stored.version, stored.written is None
 
     @property
-    def replayed(self) -> bool:
-        """Whether the events were there already."""
-        return self.commit is None
+    def position(self) -> int:
+        """The position of the last event."""
+        return int(self._stored.positions[-1])
+
+    @cached_property
+    def events(self) -> list[RecordedEvent]:
+        """The events as they were recorded; also after the store was closed."""
+        if self._stored.written is None:
+            return self._there_already
+        commit = self._stored.written.commit
+        return list(recorded(commit, np.array(self._stored.positions) - commit.first))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """With its events instead of the way to them, so that a receipt can be sent to another process."""
+        return {**vars(self), "events": self.events, "_stored": replace(self._stored, written=None)}
+
+    def __repr__(self) -> str:
+        replayed = ", replayed" if self.replayed else ""
+        return (
+            f"<receipt: {counted(len(self._stored.positions))} to {self.stream!r}, "
+            f"version {self.version}, position {self.position}{replayed}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return f"<code>{escape(repr(self))}</code>"
 
 
 def check_expected(expected: object) -> Expected:
@@ -142,13 +189,12 @@ def check_expected(expected: object) -> Expected:
 
 def check_version(batch: Batch, actual: int) -> None:
     """Raise `ConcurrencyError` where the stream is not as the batch expects."""
-    if not _holds(batch.expected, actual):
-        raise ConcurrencyError(batch.stream, batch.expected, actual)
-
-
-def _holds(expected: Expected, actual: int) -> bool:
+    expected = batch.expected
     if expected is ExpectedVersion.ANY:
-        return True
+        return
     if isinstance(expected, int):
-        return actual == expected
-    return (actual > 0) == (expected is ExpectedVersion.STREAM_EXISTS)
+        holds = actual == expected
+    else:
+        holds = (actual > 0) == (expected is ExpectedVersion.STREAM_EXISTS)
+    if not holds:
+        raise ConcurrencyError(batch.stream, expected, actual)

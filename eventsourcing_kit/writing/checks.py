@@ -12,18 +12,30 @@ from pydantic import ValidationError
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import dumping, json_values, schema, stored_data
-from eventsourcing_kit.events.command_context import within
+from eventsourcing_kit.events.command_context import around, within
 from eventsourcing_kit.events.event import Event, NewEvent
 from eventsourcing_kit.records.moment import aware_us, from_us
-from eventsourcing_kit.records.rows import Draft
+from eventsourcing_kit.records.rows import Draft, Rows, Shape
 from eventsourcing_kit.writing.append import Append, Batch, Events, Submission, check_expected
 
 
-def checked_appends(appends: Iterable[Append]) -> list[Append]:
-    """What was given to `append_many`, if it is some appends; raises `InputError`."""
-    if not isinstance(appends, Append | Iterable):
+def submission(appends: Iterable[Append]) -> Submission:
+    """What was given to `append_many` as one commit to be; raises `InputError` naming event, field and value."""
+    parts, batches = [], []
+    for one in _appends(appends):
+        part = rows_of(one.stream, one.events, within(one.metadata) if around() else one.metadata)
+        batches.append(Batch(one.stream, len(part.stream_codes), check_expected(one.expected_version)))
+        parts.append(part)
+    rows = parts[0] if len(parts) == 1 else Rows.of([draft for part in parts for draft in part.drafts()])
+    return Submission(rows, batches=batches)
+
+
+def _appends(appends: Any) -> Iterable[Append]:
+    if isinstance(appends, Append):
+        return [appends]
+    if not isinstance(appends, Iterable):
         raise InputError(f"{appends!r} is no list of appends; append_many takes [ek.Append(stream, events), …]")
-    given: list[Append] = [appends] if isinstance(appends, Append) else [*appends]
+    given = list(appends)
     for one in given:
         if not isinstance(one, Append):
             raise InputError(f"{one!r} is no append; append_many takes ek.Append(stream, events, …)")
@@ -32,30 +44,23 @@ def checked_appends(appends: Iterable[Append]) -> list[Append]:
     return given
 
 
-def submission(appends: list[Append]) -> Submission:
-    """The appends as one commit to be, every event checked."""
-    return Submission.of(
-        [
-            Batch(
-                one.stream, drafts(one.stream, one.events, within(one.metadata)), check_expected(one.expected_version)
-            )
-            for one in appends
-        ]
-    )
-
-
-def drafts(stream: str, events: Events, metadata: Mapping[str, Any] | None = None) -> list[Draft]:
-    """Drafts of `events`, in their order; raises `InputError` naming event, field and value."""
+def rows_of(stream: str, events: Events, metadata: Mapping[str, Any] | None = None) -> Rows:
+    """Events for one stream as columns, in their order; raises `InputError` naming event, field and value."""
     json_values.check_name(stream, "a stream")
-    shared = _metadata(metadata, "the metadata") or None
+    shared = None if metadata is None else _metadata(metadata, "the metadata") or None
     several = _several(events)
     if not several:
         raise InputError(f"an empty batch for stream {stream!r}; append at least one event")
     kind = _only_class(several)
-    if kind is not None:
-        return [Draft(stream, kind.name, kind.version, row, None, None, shared) for row in _rows(kind, several)]
-    data = _data(several)
-    return [_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)]
+    columns = None
+    if kind is not None and (kind.newest_as_of == schema.generation() or stored_data.is_newest(kind)):
+        columns = kind.plain_columns(several)
+    if kind is None or columns is None:
+        data = _data(several)
+        return Rows.of([_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)])
+    codes = [0] * len(several)
+    extras = {} if shared is None else dict.fromkeys(range(len(several)), shared)
+    return Rows([stream], codes, [Shape(kind.name, kind.version, kind.plain_names, columns)], codes, {}, {}, extras)
 
 
 def as_read(draft: Draft, event: Event | NewEvent) -> Any:
@@ -96,15 +101,8 @@ def _no_event(given: object) -> InputError:
 
 def _only_class(events: list[Any]) -> schema.Schema | None:
     """The schema of event objects of one class, the usual batch; None for any other."""
-    classes = set(map(type, events))
-    only = classes.pop()
-    return only.__event_schema__ if not classes and issubclass(only, Event) and only is not Event else None
-
-
-def _rows(kind: schema.Schema, events: list[Any]) -> list[dict[str, Any]]:
-    rows = dumping.dump_all(kind, events)
-    stored_data.check_newest(kind, rows)
-    return rows
+    only, *others = set(map(type, events))
+    return only.__event_schema__ if not others and issubclass(only, Event) and only is not Event else None
 
 
 def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
@@ -118,7 +116,8 @@ def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
         elif isinstance(event, NewEvent):
             found[i] = (1, _untyped(event))
     for kind, members in by_class.items():
-        rows = _rows(kind, [event for _, event in members])
+        rows = dumping.dump_all(kind, [event for _, event in members])
+        stored_data.check_newest(kind, rows)
         for (i, _), row in zip(members, rows, strict=True):
             found[i] = (kind.version, row)
     return found

@@ -15,7 +15,6 @@ from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
 
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.local_folder import Sync
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
     from eventsourcing_kit.storage.slate.table import Table
     from eventsourcing_kit.storage.worker import Errand
 
-    Rows = Sequence[tuple[bytes, bytes | None]]
+    Row = tuple[bytes, bytes | None]
+    Rows = Sequence[Row]
 
 _CROWD_SECONDS = 0.005
 _MANY = 16  # commits; for fewer it is not worth waking a thread
@@ -38,11 +38,18 @@ class Durability(Protocol):
     def begin(self, rows: Rows, seconds: float) -> None:
         """Store the rows with which a store begins, in SlateDB itself; give up after so long."""
 
-    def store(self, rows: Rows) -> None:
-        """Store all rows or none (None as a value removes one); return when they are durable."""
+    def lock(self, size: int) -> bool:
+        """Whether so many bytes can be stored `at_once`: with one trip to the device and no more. Then `unlock`."""
+        ...
 
-    def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
-        """Whether a commit of so many bytes can be stored now, with one trip to the device and no other wait."""
+    def unlock(self) -> None:
+        """The end of `lock`."""
+
+    def store(self, rows: Rows, *, at_once: bool = False) -> bool:
+        """Store all rows or none (None as a value removes one); return when they are durable.
+
+        With `at_once`, while locked: False, and nothing is stored, where that would mean to wait after all.
+        """
         ...
 
     def again(self) -> None:
@@ -66,17 +73,21 @@ class Flushed:
         self._table.write(rows, flush=self._flush, seconds=seconds)
         self.again()
 
-    def store(self, rows: Rows) -> None:
+    def lock(self, size: int) -> bool:
+        """False: how long SlateDB takes nobody knows."""
+        return False
+
+    def unlock(self) -> None:
+        """Nothing was locked."""
+
+    def store(self, rows: Rows, *, at_once: bool = False) -> bool:
         """Store all rows or none; return when they are durable."""
         since = time.monotonic()
         self._table.write(rows, flush=self._flush)
         if self._sync is not None:
             self._sync()
             self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
-
-    def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
-        """No: how long SlateDB takes nobody knows."""
-        return contextlib.nullcontext(False)
+        return True
 
     def again(self) -> None:
         """Return when what is stored is durable."""
@@ -98,6 +109,7 @@ class Journalled:
 
     def __init__(self, table: Table, journal: Journal, noted: Owned, *, sync: Sync | None) -> None:
         self._table, self._journal, self._noted, self._sync = table, journal, noted, sync
+        self.unlock = journal.unlock
         self._recent = table.recent  # which is a reader's when another writer takes over
         self._owes_sync = bool(self._recent.rows())  # whoever appended these may have been promised more than we are
         self._ready = Batch()  # what SlateDB takes next …
@@ -113,12 +125,18 @@ class Journalled:
         self._table.write(rows, flush=True, seconds=seconds)
         self.again()
 
-    def store(self, rows: Rows) -> None:
-        """Store all rows or none; return when they are durable."""
+    def lock(self, size: int) -> bool:
+        """Whether the journal has room for so many bytes, and is this process's until `unlock`."""
+        return self._journal.room >= _ROWS_FACTOR * size and self._journal.lock(at_once=True)
+
+    def store(self, rows: Rows, *, at_once: bool = False) -> bool:
+        """Store all rows or none; return when they are durable. `at_once`: False where that needs a wait."""
         since = time.monotonic()
         self._is_sound = False  # until it is through
-        with self._journal.held():
-            if self._journal.append(rows):
+        if not at_once:
+            self._journal.lock()
+        try:
+            if self._journal.append(rows, at_once=at_once):
                 self._noted.count(self._journal.number)
                 self._recent.add(rows)
                 self._unready.append(rows)
@@ -126,14 +144,16 @@ class Journalled:
                     self._begun.append(self._beside.begin(self._make_ready))
                 if self._sync is not None:
                     self.worth_waiting = min((time.monotonic() - since) / 2, _CROWD_SECONDS)
+            elif at_once:
+                self._is_sound = True
+                return False
             else:
                 self._move_on(self._journal.number + 1, rows)
+        finally:
+            if not at_once:
+                self._journal.unlock()
         self._is_sound = True
-
-    def at_once(self, most_bytes: int) -> AbstractContextManager[bool]:
-        """Whether the journal has room for it, and is this process's."""
-        has_room = self._journal.room >= _ROWS_FACTOR * most_bytes
-        return self._journal.held_at_once() if has_room else contextlib.nullcontext(False)
+        return True
 
     def _move_on(self, number: int, rows: Rows = ()) -> None:
         """Have SlateDB take over what the journal holds, and more rows with it."""
@@ -188,8 +208,12 @@ class Journalled:
             self._noted.close()
 
     def _end_journal(self) -> None:
-        with contextlib.suppress(SupersededError), self._journal.held():
-            if self._recent.rows():
-                self._move_on(self._journal.number)
-            if self._noted.change(sync=self._sync is not None, journal_bytes=0):  # first, else it would be missed
-                self._journal.shorten()
+        with contextlib.suppress(SupersededError):
+            self._journal.lock()
+            try:
+                if self._recent.rows():
+                    self._move_on(self._journal.number)
+                if self._noted.change(sync=self._sync is not None, journal_bytes=0):  # first, else it would be missed
+                    self._journal.shorten()
+            finally:
+                self._journal.unlock()

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from eventsourcing_kit.errors import ConcurrencyError, InputError
-from eventsourcing_kit.events.command_context import within
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
 from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots
 from eventsourcing_kit.reading.read import Selection
-from eventsourcing_kit.writing.append import Batch, Submission
-from eventsourcing_kit.writing.checks import as_read, drafts
-from eventsourcing_kit.writing.receipt import Receipt
+from eventsourcing_kit.writing.append import Append, Receipt
+from eventsourcing_kit.writing.checks import as_read, submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +25,8 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.writing.append import Stored
+    from eventsourcing_kit.records.rows import Draft
+    from eventsourcing_kit.writing.append import Stored, Submission
     from eventsourcing_kit.writing.decider import Decider
 
     StateAt = Callable[[str, int], Any]
@@ -123,23 +122,24 @@ class Handling:
             events, is_intact = self._decided(decider, stream, command, seen.state)
             if not events:
                 return self._handled(decider, stream, seen, attempt, None)
-            batch = Batch(stream, drafts(stream, events, within(metadata)), seen.version)
-            data = [as_read(draft, event) for draft, event in zip(batch.drafts, events, strict=True)]
+            decided = submission([Append(stream, events, seen.version, metadata)])
+            drafts = decided.rows.drafts()
+            data = [as_read(draft, event) for draft, event in zip(drafts, events, strict=True)]
             before = seen.state if is_intact else self._load(decider, stream, NOTHING).state
-            after = _evolved(decider, before, batch, data)
+            after = _evolved(decider, before, drafts, data)
             suspect = not is_intact or after is before  # perhaps changed in place, by an evolve that is not pure
             if suspect:
                 self._forget(decider, stream)
             try:
-                (stored,) = self._submit(Submission.of([batch]))
+                (stored,) = self._submit(decided)
             except ConcurrencyError as conflict:
                 if attempt > retries:
                     conflict.give_up(attempt)
                     raise
                 seen = self._load(decider, stream, NOTHING if suspect else seen)  # the data of conflict.unseen
                 continue
-            if not stored.replayed:
-                types = seen.types.union(draft.type for draft in batch.drafts)
+            if stored.written is not None:
+                types = seen.types.union(draft.type for draft in drafts)
                 now = Seen(after, stored.version, stored.positions[-1], types)
                 self._keep(decider, stream, basis, now)
                 base = Base(now.position, now.version, {stream: after}, types)
@@ -248,11 +248,11 @@ def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> 
     return states[stream] if stream in states else decider.projection.first_state()
 
 
-def _evolved(decider: Decider, state: Any, batch: Batch, data: list[Any]) -> Any:
+def _evolved(decider: Decider, state: Any, drafts: list[Draft], data: list[Any]) -> Any:
     """The state after decided events, found before they are stored: none is that `evolve` cannot take."""
     (handler,) = decider.projection.every_handler
-    for draft, one in zip(batch.drafts, data, strict=True):
-        state = apply(handler, Fact(0, 0, draft.type, batch.stream, one, None), state)
+    for draft, one in zip(drafts, data, strict=True):
+        state = apply(handler, Fact(0, 0, draft.type, draft.stream, one, None), state)
         if state is GONE:
             state = decider.projection.first_state()
     return state

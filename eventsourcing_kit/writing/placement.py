@@ -9,22 +9,20 @@ import contextlib
 import hashlib
 import os
 import uuid
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, RecordError, StorageError
-from eventsourcing_kit.records import record
 from eventsourcing_kit.records.moment import LAST_US, aware_us
-from eventsourcing_kit.storage import commit_rows, keys
-from eventsourcing_kit.writing.append import Batch, Stored, check_version
+from eventsourcing_kit.records.record import Place, check_format, decode, digest, encode
+from eventsourcing_kit.storage import keys
+from eventsourcing_kit.writing.append import Stored, Written, check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
     from eventsourcing_kit.log.log import Log
-    from eventsourcing_kit.records.record import Place
     from eventsourcing_kit.writing.append import Submission
 
     Begin = Callable[[list[tuple[bytes, bytes]], float], None]
@@ -32,19 +30,17 @@ if TYPE_CHECKING:
 _MANY_STREAMS = 256
 
 
+@dataclass(slots=True)
 class Tip:
-    """The end of the log, and the streams' versions there; a group of commits moves it before it is durable."""
+    """The end of the log, and the streams' versions there; a group of commits moves one of its own."""
 
-    def __init__(self, last: int, us: int, digest: bytes) -> None:
-        self.last, self.us, self.digest = last, us, digest
-        self.versions: dict[str, int] = {}
-
-    def branch(self) -> Tip:
-        """The same end, to be moved on its own."""
-        return Tip(self.last, self.us, self.digest)
+    last: int
+    us: int
+    digest: bytes
+    versions: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Placed:
     """A commit in its place: what is written for it, its index entry, and what its batches' writers learn."""
 
@@ -77,9 +73,9 @@ class Placement:
         with contextlib.suppress(RecordError):  # a damaged mark is written anew
             mark = self._log.marked_end()
         if row is not None:
-            record.check_format(row[1])
+            check_format(row[1])
         end = (keys.log(head.first), head.digest) if head.last else None
-        is_damaged = end != (None if row is None else (row[0], record.digest(row[1])))
+        is_damaged = end != (None if row is None else (row[0], digest(row[1])))
         if mark is not None:
             is_damaged |= mark[0] > head.last or (mark[0] == head.last and mark[1] != head.digest.hex())
         if is_damaged or (head.last and not self._log.store_id):
@@ -105,24 +101,31 @@ class Placement:
 
     def place(self, submission: Submission, tip: Tip) -> Placed:
         """The submission as a commit behind `tip`, which moves on; raises, and leaves `tip`, where it may not be."""
-        rows = submission.rows
+        rows, batches = submission.rows, submission.batches
         before = self._versions(rows.streams, tip)
-        now = _checked(submission.batches, before)
-        if not submission.batches:
+        now, after = dict(before), []
+        for batch in batches:  # each sees the ones before it
+            check_version(batch, now[batch.stream])
+            now[batch.stream] += batch.count
+            after.append(now[batch.stream])
+        if not batches:
             now = {stream: before[stream] + count for stream, count in rows.stream_sizes().items()}
-        times = self._times(submission.times, tip)
-        place = record.Place(self._store_id, tip.digest, self._key, tip.last + 1, times, before)
-        place = self._without_collision(place, submission)
-        encoded = record.encode(place, rows)
-        entry = _entry(place, len(rows), record.digest(encoded))
-        written = commit_rows.rows(entry, encoded, now, rows.ids, rows.tags)
-        commit = cache(partial(record.decode, encoded))
-        stored = _stored(submission.batches, before, entry.first, commit)
-        whole = Stored(range(entry.first, entry.last + 1), 0, commit)  # a load's, of many streams
-        placed = Placed(place, written, entry, encoded, stored or [whole])
-        versions = tip.versions | now
+        place = Place(self._store_id, tip.digest, self._key, tip.last + 1, self._times(submission.times, tip), before)
+        if self._seed is not None:
+            place = self._without_collision(place, submission)
+        written = Written(encode(place, rows))
+        entry = _entry(place, len(rows.stream_codes), digest(written.record))
+        stored, first = [], place.first
+        for batch, version in zip(batches, after, strict=True):
+            stored.append(Stored(range(first, first + batch.count), version, written))
+            first += batch.count
+        if not batches:  # a load's, of many streams
+            stored.append(Stored(range(entry.first, entry.last + 1), 0, written))
+        commit_rows = keys.commit_rows(entry, written.record, now, rows.ids, rows.tags)
+        placed = Placed(place, commit_rows, entry, written.record, stored)
         self._has_supplied |= submission.has_ids
-        tip.last, tip.us, tip.digest, tip.versions = entry.last, entry.last_us, entry.digest, versions
+        tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
+        tip.versions.update(now)
         return placed
 
     def advance(self, tip: Tip) -> None:
@@ -135,19 +138,15 @@ class Placement:
         return self.tip.versions.get(stream, 0 if self._versions_complete else None)
 
     def _versions(self, streams: list[str], tip: Tip) -> dict[str, int]:
-        known = self.tip.versions
-        if not self._versions_complete and sum(stream not in known for stream in streams) > _MANY_STREAMS:
+        known, found = self.tip.versions, {}
+        if not self._versions_complete and len(set(streams).difference(known)) > _MANY_STREAMS:
             known.update(self._log.last_versions() | known)
             self._versions_complete = True
-        return {stream: self._version(stream, tip) for stream in streams}
-
-    def _version(self, stream: str, tip: Tip) -> int:
-        for versions in (tip.versions, self.tip.versions):
-            if stream in versions:
-                return versions[stream]
-        if self._versions_complete:
-            return 0
-        found = self.tip.versions[stream] = self._log.last_version(stream)
+        for stream in streams:
+            version = tip.versions.get(stream, known.get(stream))
+            if version is None and not self._versions_complete:
+                version = known[stream] = self._log.last_version(stream)
+            found[stream] = version or 0
         return found
 
     def _times(self, given: list[int] | None, tip: Tip) -> int | list[int]:
@@ -162,12 +161,12 @@ class Placement:
 
     def _without_collision(self, place: Place, submission: Submission) -> Place:
         """With a seed, ids can be met before they are made: in events copied from a store of the same seed."""
-        if self._seed is None or not (self._has_supplied or submission.has_ids):
+        if not (self._has_supplied or submission.has_ids):
             return place
         supplied = submission.rows.ids
         own = {one.bytes for one in supplied.values()}
         while True:
-            made = [one.tobytes() for one in record.decode(record.encode(place, submission.rows)).id_bytes]
+            made = [one.tobytes() for one in decode(encode(place, submission.rows)).id_bytes]
             clash = any(
                 row not in supplied and (one in own or self._log.table.get(b"i" + one) is not None)
                 for row, one in enumerate(made)
@@ -181,27 +180,6 @@ def _entry(place: Place, count: int, digest: bytes) -> keys.CommitEntry:
     times = place.times
     first_us, last_us = (times, times) if isinstance(times, int) else (times[0], times[-1])
     return keys.CommitEntry(place.first, first_us, place.first + count - 1, last_us, place.key, digest)
-
-
-def _checked(batches: Sequence[Batch], before: dict[str, int]) -> dict[str, int]:
-    """The streams' versions after the batches; a later batch's expectation sees the ones before it."""
-    now = dict(before)
-    for batch in batches:
-        check_version(batch, now[batch.stream])
-        now[batch.stream] += len(batch.drafts)
-    return now
-
-
-def _stored(
-    batches: Sequence[Batch], before: dict[str, int], first: int, commit: Callable[[], record.Commit]
-) -> list[Stored]:
-    versions, stored = dict(before), []
-    for batch in batches:
-        count = len(batch.drafts)
-        versions[batch.stream] += count
-        stored.append(Stored(range(first, first + count), versions[batch.stream], commit))
-        first += count
-    return stored
 
 
 def _hash(*parts: object) -> bytes:

@@ -96,7 +96,7 @@ def _told(name: str, stored: dict[str, Any], given: dict[str, Any]) -> str:
 def _receipts(log: Log, batches: Sequence[Batch], positions: list[int]) -> list[Stored]:
     receipts, at = [], 0
     for batch in batches:
-        own = positions[at : at + len(batch.drafts)]
+        own = positions[at : at + batch.count]
         at += len(own)
         commit = log.commit_of(own[-1])
         receipts.append(Stored(own, int(commit.versions[own[-1] - commit.first]), None))

@@ -10,17 +10,17 @@ import contextlib
 import threading
 import time
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.records import record
+from eventsourcing_kit.records.record import decode, digest, encode
 from eventsourcing_kit.storage import keys
 from eventsourcing_kit.storage.lifecycle import CLOSED
 from eventsourcing_kit.storage.worker import Latch
 from eventsourcing_kit.writing import interrupts, repeats
-from eventsourcing_kit.writing.placement import Placement
+from eventsourcing_kit.writing.placement import Placement, Tip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,29 +29,27 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.rows import Draft
     from eventsourcing_kit.writing.append import Stored, Submission
-    from eventsourcing_kit.writing.durability import Durability, Rows
-    from eventsourcing_kit.writing.placement import Placed, Tip
+    from eventsourcing_kit.writing.durability import Durability, Row, Rows
+    from eventsourcing_kit.writing.placement import Placed
 
 _INTERRUPT_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
-_SMALL_BYTES = 1 << 13
+_FEW, _SMALL_BYTES = 128, 1 << 15  # events and bytes that are stored in no more time than the trip takes
 
 
+@dataclass(slots=True)
 class _Request:
-    """One append, or rows beside the log, on their way through the writer's thread."""
+    """One append, or rows beside the log, on its way."""
 
-    def __init__(self, submission: Submission | None, rows: Rows = ()) -> None:
-        self.submission, self.rows = submission, rows
-        self.done = Latch()
-        self.placed: Placed | None = None
-        self.stored: list[Stored] = []
-        self.error: BaseException | None = None
-        self.started = self.cancelled = False
-
-    def outcome(self) -> list[Stored]:
-        if self.error is not None:
-            raise self.error
-        return self.stored
+    submission: Submission | None
+    rows: Rows = ()
+    placed: Placed | None = None
+    stored: list[Stored] = field(default_factory=list)
+    error: BaseException | None = None
+    started: bool = False
+    cancelled: bool = False
+    is_done: bool = False
+    done: Latch | None = None  # opened then, where somebody waits for another thread to do it
 
     @property
     def again(self) -> str:
@@ -65,7 +63,7 @@ class _Request:
         drafts = self.submission.rows.drafts()
         if self.placed is None:
             return drafts
-        made = record.decode(record.encode(self.placed.place, self.submission.rows)).id_bytes
+        made = decode(encode(self.placed.place, self.submission.rows)).id_bytes
         return [replace(draft, id=uuid.UUID(bytes=row.tobytes())) for draft, row in zip(drafts, made, strict=True)]
 
 
@@ -89,7 +87,7 @@ class Writer:
 
     def append(self, submission: Submission) -> list[Stored]:
         """Store all batches as one commit, or none; returns when they are durable."""
-        return self._done(_Request(submission))
+        return self._stored(_Request(submission))
 
     def version(self, stream: str) -> int | None:
         """A stream's version as the last commit left it, where it is known without a look at the log."""
@@ -98,43 +96,55 @@ class Writer:
 
     def note(self, rows: Rows) -> None:
         """Store rows beside the log (None removes one), all or none; returns when they are durable."""
-        self._done(_Request(None, rows))
+        self._stored(_Request(None, rows))
 
-    def _done(self, request: _Request) -> list[Stored]:
+    def _stored(self, request: _Request) -> list[Stored]:
+        """Where it was stored, here or by the writer's thread; raises what went wrong."""
         self._life.check_writing()
         try:
-            if self._done_here(request):
-                return request.outcome()
-            self._queue.put(request)
-            while not request.done.wait(min(_LOOK_SECONDS, self.patience)):
-                self._look_after(request)
-            return request.outcome()
+            if not self._store_here(request):
+                self._wait_for(request)
         except KeyboardInterrupt as interrupt:
             self._after_interrupt(request, interrupt)
             raise
+        if request.error is not None:
+            raise request.error
+        return request.stored
 
-    def _done_here(self, request: _Request) -> bool:
+    def _store_here(self, request: _Request) -> bool:
         """Store it in the caller's thread, where nobody else appends and nothing can keep it waiting.
 
         To wake the writer's thread and to be woken by it takes as long as all the rest but the trip to the device.
         """
         submission = request.submission
-        if submission is None or self._crowd > 1 or submission.has_ids or not submission.is_small(_SMALL_BYTES):
+        if submission is None or self._crowd > 1 or submission.has_ids or submission.count > _FEW:
+            return False
+        size = submission.size()
+        if size > _SMALL_BYTES:
             return False
         with interrupts.put_off():
             if not self._turn.acquire(blocking=False):
                 return False
             try:
-                with self._durability.at_once(_SMALL_BYTES) as is_free:
-                    if is_free and self._queue.empty():
-                        self._run([request])
-                return request.done.is_open
+                if not self._queue.empty() or not self._durability.lock(size):
+                    return False
+                try:
+                    return self._run([request], at_once=True)
+                finally:
+                    self._durability.unlock()
             finally:
                 self._turn.release()
 
+    def _wait_for(self, request: _Request) -> None:
+        """Have it stored by the writer's thread."""
+        request.done = Latch()
+        self._queue.put(request)
+        while not request.done.wait(min(_LOOK_SECONDS, self.patience)):
+            self._look_after(request)
+
     def _look_after(self, request: _Request) -> None:
         """Raise where waiting on is vain."""
-        if not self._thread.is_alive() and not request.done.is_open:
+        if not self._thread.is_alive() and not request.is_done:
             self._life.check_writing()
             raise StoreClosedError(CLOSED)
         if self._is_stuck:
@@ -149,7 +159,7 @@ class Writer:
         request.cancelled = True
         if not request.started:
             raise StorageError(f"{why}; this append was not stored: repeat it when the storage works again")
-        if request.done.is_open:
+        if request.is_done:
             return
         raise OutcomeUnknownError(
             f"{why}: the append may be stored or not; when the storage works again, {request.again}",
@@ -159,12 +169,13 @@ class Writer:
     def _after_interrupt(self, request: _Request, interrupt: KeyboardInterrupt) -> None:
         """Ctrl-C stops the waiting, not the commit: say how it ended, as far as that is known."""
         with contextlib.suppress(KeyboardInterrupt):  # whoever presses it twice doesn't want to wait
-            request.done.wait(_INTERRUPT_SECONDS)
-        request.cancelled = not request.done.is_open
+            if request.done is not None:
+                request.done.wait(_INTERRUPT_SECONDS)
+        request.cancelled = not request.is_done
         if request.cancelled and not request.started:
             interrupt.add_note("the append was not stored")
             return
-        if not request.done.is_open:
+        if not request.is_done:
             raise OutcomeUnknownError(
                 f"interrupted before the append was acknowledged: it may be stored or not; {request.again}",
                 request.identified(),
@@ -236,40 +247,55 @@ class Writer:
                 group.append(request)
         return group, False
 
-    def _run(self, group: list[_Request]) -> None:
-        self._stores_in = threading.get_ident()
+    # -- in the one thread that stores -------------------------------------------------------------------------------
+
+    def _run(self, group: list[_Request], *, at_once: bool = False) -> bool:
+        """Do some requests, with one trip to the device; False, and nothing is done, where that can't be `at_once`."""
+        self._stores_in, is_done = threading.get_ident(), True
         try:
-            self._store(group)
+            is_done = self._store(group, at_once)
         except BaseException as error:
             self._fail(group, error)
         finally:
             self._stores_in = self._silent_since = None
-            for request in group:
-                request.done.open()
+            if is_done:
+                for request in group:
+                    request.is_done = True
+                    if request.done is not None:
+                        request.done.open()
+        return is_done
 
-    def _store(self, group: list[_Request]) -> None:
-        tip = self._placement.tip.branch()
+    def _store(self, group: list[_Request], at_once: bool) -> bool:
+        end = self._placement.tip
+        tip = Tip(end.last, end.us, end.digest)
+        placed: list[Placed] = []
+        rows: list[Row] = []
         self._answered()
         for request in group:
             try:
-                self._place(request, tip)
+                self._place(request, tip, at_once)
                 self._answered()
             except BaseException as error:
                 request.error = error
-        placed = [request.placed for request in group if request.placed is not None]
-        rows = [row for request in group if request.error is None for row in request.rows]
-        self._log.unsure_from = placed[0].entry.first if placed else None
+                continue
+            rows += request.rows
+            if request.placed is not None:
+                placed.append(request.placed)
         if rows:
-            self._bring_in(rows, placed)
-        self._placement.advance(tip)
-        if placed:
-            self._log.advance((one.entry, one.record) for one in placed)
-        self._log.unsure_from = None
+            self._log.unsure_from = placed[0].entry.first if placed else None
+            if not self._bring_in(rows, placed, at_once):
+                self._log.unsure_from, group[0].placed, group[0].started = None, None, False
+                return False
+            self._placement.advance(tip)
+            self._log.advance(placed)
+            self._log.unsure_from = None
         self._crowd = len(group) + self._queue.qsize()
+        return True
 
-    def _place(self, request: _Request, tip: Tip) -> None:
+    def _place(self, request: _Request, tip: Tip, at_once: bool) -> None:
         self._life.check_writing()
-        self._log.check_place()
+        if not at_once:  # then the journal, which is locked, is in its place
+            self._log.check_place()
         request.started = True
         if request.cancelled:
             raise StoreClosedError("interrupted before it was stored")
@@ -286,14 +312,15 @@ class Writer:
     def _answered(self) -> None:
         self._silent_since = time.monotonic()
 
-    def _bring_in(self, rows: Rows, placed: list[Placed]) -> None:
+    def _bring_in(self, rows: Rows, placed: list[Placed], at_once: bool) -> bool:
         """Store it. Where another writer takes over meanwhile, the log tells whether this came in before."""
         try:
-            self._durability.store(rows)
+            return self._durability.store(rows, at_once=at_once)
         except SupersededError:
             self._log.check_place()
             if not self._came_before(placed):
                 raise
+        return True
 
     def _came_before(self, placed: list[Placed]) -> bool:
         """Whether the log holds what was placed: all of a group or nothing, so one commit stands for all."""
@@ -301,7 +328,7 @@ class Writer:
         if not placed:
             return False
         stored = self._log.table.get(keys.log(placed[0].entry.first))
-        if stored is None or record.digest(stored) != placed[0].entry.digest:
+        if stored is None or digest(stored) != placed[0].entry.digest:
             return False
         self._durability.again()
         return True
