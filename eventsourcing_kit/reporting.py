@@ -306,6 +306,8 @@ class ReportingDatabase:
         self._check_open()
         if not isinstance(query, str):
             raise InputError(f"{query!r} is no SQL; give text, for example 'SELECT * FROM events'")
+        if any("\ud800" <= one <= "\udfff" for one in query):
+            raise InputError(f"{query!r} has a lone surrogate, which no text can hold; remove it")
         return self._duck.frame(query, params)
 
     def lag(self, store: EventStore) -> pd.DataFrame:

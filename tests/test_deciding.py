@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -82,6 +83,8 @@ def test_a_decision_is_appended_at_the_version_it_saw(funded: ek.EventStore) -> 
     assert done.events == list(funded.read("account-1"))[2:]
     assert done.state == funded.state(account(), "account-1") == 70
     assert repr(done) == "<handled: 1 event to 'account-1', version 3, position 3>"
+    sent = pickle.loads(pickle.dumps(done))
+    assert (repr(sent), sent.state) == (repr(done), done.state)
 
 
 def test_a_rejected_command_raises_the_domains_own_exception_and_writes_nothing(funded: ek.EventStore) -> None:

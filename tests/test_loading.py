@@ -467,6 +467,20 @@ def test_a_time_that_no_clock_shows_is_refused_and_the_cure_in_the_error_works(
         assert [event.recorded_at.isoformat() for event in store.read()] == [f"{wanted}+00:00"]
 
 
+@pytest.mark.parametrize("time", ["2025-03-30 02:30", datetime(2025, 3, 30, 2, 30), pd.Timestamp("2025-10-26 02:30")])
+def test_such_a_time_among_times_with_an_offset_gets_its_own(time: Any) -> None:
+    """No call of pandas' converts both kinds at once."""
+    frame = frame_of(2, time=[time, "2025-11-30T10:00:00Z"])
+    with pytest.raises(ek.InputError, match="write it with its offset") as error:
+        ek.from_frame(frame, **COLUMNS, tz="Europe/Berlin")
+    found = re.search(r"frame\.loc\[.+\] = '[^']+'", str(error.value))
+    assert found is not None
+    exec(found[0], {"frame": frame, "pd": pd})
+    with ek.from_frame(frame, **COLUMNS, tz="Europe/Berlin") as store:
+        wanted = "2025-10-26T00:30:00+00:00" if "10-26" in str(time) else "2025-03-30T01:00:00+00:00"
+        assert store.read(limit=1).df()["recorded_at"][0].isoformat() == wanted
+
+
 @pytest.mark.parametrize(
     ("how", "says"),
     [({"unit": "sec"}, "'s', 'ms'"), ({"tz": "Berlin"}, "no time zone"), ({"dayfirst": "yes"}, "dayfirst is 'yes'")],
@@ -693,6 +707,15 @@ def test_a_known_id_with_other_content_is_refused(store: ek.EventStore, change: 
     with pytest.raises(ek.InputError, match="known is 'maybe'"):
         store.load(frame, **COLUMNS, known="maybe")  # type: ignore[arg-type]
     assert store.position == 2
+
+
+def test_a_plain_frame_knows_its_own_rows_though_it_tells_no_null_from_nothing(store: ek.EventStore) -> None:
+    store.append("b-1", ek.NewEvent(type="S", data={"to": None, "x": 1}))
+    assert store.load(store.read().df(), known="skip") == 1
+    assert ek.from_frame(store.read().df()).read().df()["x"].tolist() == [1]
+    raw = store.read().df(raw=True).assign(data=[{"x": 1}])
+    with pytest.raises(ek.InputError, match="which is another"):
+        store.load(raw, known="skip")
 
 
 def test_what_is_left_of_a_known_log_may_not_lie_before_the_stores_last_event(store: ek.EventStore) -> None:

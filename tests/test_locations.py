@@ -68,6 +68,7 @@ def test_two_prefixes_are_one_store_only_where_slashes_alone_differ(prefixes: li
         ("gs://AKID:NEVERSHOWN@b/p", {}, "no place for a store"),
         ("gs://b/p", {}, "'gs://b/p' is no place for a store"),
         ("a\0b", {}, "is no place for a store"),
+        ("a\ud800b", {}, "is no place for a store"),
         (None, {"colour": "red"}, "no option 'colour'; those of a store are .*unknown, newer"),
         (Path("s3://b/p"), {}, "as text"),
         ("s3://b/p", {"endpoint": "localhost:9000"}, "no address of a server"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import gc
+import itertools
 import sys
 import uuid
 import warnings
@@ -235,6 +236,18 @@ def test_a_hidden_coroutine_or_iterator_is_found_at_the_first_event(parcels: ek.
     assert subscription.position == 0
 
 
+@pytest.mark.parametrize(
+    "lazy",
+    [iter([1]), itertools.chain([1]), reversed([1]), enumerate([1]), map(str, [1])],
+    ids=lambda one: type(one).__name__,
+)
+def test_an_iterator_of_pythons_own_is_no_state(parcels: ek.EventStore, lazy: Any) -> None:
+    projection = ek.Projection("p", initial=int)
+    projection.on("*")(lambda state, event: lazy)
+    with pytest.raises(ek.ProjectionError, match="return the new state"):
+        parcels.replay(projection)
+
+
 class Awaited:
     def __await__(self) -> Any:
         yield 0
@@ -243,8 +256,12 @@ class Awaited:
 def test_whatever_waits_to_be_awaited_is_found_like_a_coroutine(parcels: ek.EventStore) -> None:
     keyed = ek.Projection("p", initial=int, key=lambda recorded: Awaited())
     keyed.on("*")(lambda state, event: state)
+    handled = ek.Projection("p", initial=int)
+    handled.on("*")(lambda state, event: Awaited())
     asks: list[Callable[[], object]] = [
         lambda: parcels.replay(keyed),
+        lambda: parcels.replay(handled),
+        lambda: parcels.history(handled),
         lambda: parcels.replay(ek.Projection("p", initial=Awaited, key=None)),
         lambda: parcels.history(count_of("*")).first(lambda state: Awaited()),  # type: ignore[arg-type,return-value]
     ]

@@ -651,6 +651,7 @@ def test_the_raw_log_can_be_left_out(store: ek.EventStore) -> None:
         ("SELECT * FROM nothing", "nothing does not exist"),
         ("SELECT ?", "refused the query"),
         (5, "is no SQL"),
+        ("SELECT '\ud800'", "lone surrogate"),
     ],
 )
 def test_what_is_no_question_is_refused(db: ek.ReportingDatabase, query: Any, told: str) -> None:

@@ -59,6 +59,8 @@ def test_a_specification_that_holds_is_quiet() -> None:
     given(card).when(0).then_nothing()
     given(card, Paid(amount=10)).when(1).then_raises(LimitError, match="11 is above")
     given(card, Paid(amount=10)).when("crash").then_raises(ZeroDivisionError)
+    with pytest.raises(ek.InputError, match=r"no pattern: .+for the text itself give '\\\\\('"):
+        given(card, Paid(amount=10)).when(1).then_raises(LimitError, match="(")
 
 
 def test_steps_go_on_with_what_happened() -> None:

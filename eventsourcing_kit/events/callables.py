@@ -7,13 +7,11 @@ import functools
 import inspect
 import sys
 import types
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from eventsourcing_kit.errors import InputError, without_addresses
-
-LAZY = (types.CoroutineType, types.AsyncGeneratorType, types.GeneratorType, map, filter, zip)
 
 
 def check(function: object, what: str, takes: str, *, may_yield: bool = False) -> None:
@@ -51,11 +49,19 @@ def _cure(takes: str) -> str:
 
 def is_lazy(result: object) -> bool:
     """Whether a call did nothing yet: its result waits to be awaited, or is an iterator that nobody goes through."""
-    if not isinstance(result, (*LAZY, Awaitable)):
+    kind: Any = type(result)
+    if not _is_lazy_kind(kind):
         return False
     if isinstance(result, types.CoroutineType):
         result.close()  # else Python warns that it was never awaited
     return True
+
+
+@functools.lru_cache(1024)  # asked after every event
+def _is_lazy_kind(kind: type) -> bool:
+    """Python's own iterators do nothing until somebody goes through them; people's may be more than that."""
+    own = kind.__module__ in ("builtins", "itertools") and issubclass(kind, Iterator)
+    return own or issubclass(kind, (Awaitable, AsyncIterator))
 
 
 def misfit(function: Any, count: int) -> str:

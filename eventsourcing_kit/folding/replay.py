@@ -37,7 +37,6 @@ class Every:
 
 
 EVERY = Every()
-_UNUSUAL = frozenset((type(None), type(GONE), *callables.LAZY))  # results that need a closer look
 
 
 class Fact(NamedTuple):
@@ -186,6 +185,7 @@ class _Quick:
         self._is_single = projection.is_single
         self._numbers: dict[Any, int] = {} if steps is None else steps.key_numbers
         self._held: list[Any] = [states.get(key, _ABSENT) for key in self._numbers]
+        self._fine: set[type] = set()  # types of states that were looked at
 
     def add(self, commit: Commit, rows: Ints) -> None:
         """The selected events of one commit."""
@@ -196,6 +196,7 @@ class _Quick:
         shapes = commit.shape_codes[rows].tolist()
         functions = [tuple(one.function for one in own) for own in handlers]
         made: list[Any] = []
+        fine = self._fine
         for code, shape, event in zip(codes.tolist(), shapes, each_of(commit, rows), strict=True):
             state = held[code]
             for function in functions[shape]:
@@ -204,8 +205,10 @@ class _Quick:
                     state = function(before, event)
                 except Exception as error:
                     self._raise(handlers[shape], function, commit, int(rows[len(made)]), event, before, error)
-                if type(state) in _UNUSUAL and state is not GONE:
-                    self._raise(handlers[shape], function, commit, int(rows[len(made)]), event, before, state)
+                if type(state) not in fine:
+                    if is_no_state(state):
+                        self._raise(handlers[shape], function, commit, int(rows[len(made)]), event, before, state)
+                    fine.add(type(state))
             held[code] = state
             made.append(state)
         if self._steps is not None:
@@ -287,9 +290,14 @@ def apply(handler: Handler, fact: Fact, state: Any) -> Any:
             after = handler.function(state, fact.data)
     except Exception as error:
         raise _failed(handler, fact, state, error) from error
-    if type(after) in _UNUSUAL and after is not GONE:
+    if is_no_state(after):
         raise _no_state(handler, fact, state, after)
     return after
+
+
+def is_no_state(result: Any) -> bool:
+    """Whether what a handler returned can be no state: None, or what somebody would have to await or to iterate."""
+    return result is None or callables.is_lazy(result)
 
 
 def _failed(handler: Handler, fact: Fact, state: Any, error: Exception) -> ProjectionError:
@@ -300,7 +308,6 @@ def _failed(handler: Handler, fact: Fact, state: Any, error: Exception) -> Proje
 
 
 def _no_state(handler: Handler, fact: Fact, state: Any, after: Any) -> ProjectionError:
-    callables.is_lazy(after)  # a coroutine is closed
     return ProjectionError(
         f"the handler {handler.where} returned {shown(after)} {_place(fact)} on {_shown(fact)}; "
         f"return the new state (or ek.GONE to end the key); the state before was {shown(state)}"

@@ -119,6 +119,11 @@ class When:
         """The command was rejected by this exception, whose text the pattern `match` is found in."""
         if not (isinstance(error, type) and issubclass(error, Exception)):
             raise InputError(f"{error!r} is no exception; then_raises() takes its class")
+        try:
+            re.compile(match or "")
+        except (re.error, TypeError) as wrong:
+            cure = f"; for the text itself give {re.escape(match)!r}" if isinstance(match, str) else ""
+            raise InputError(f"match={match!r} is no pattern: {wrong}{cure}") from None
         if self._error is None:
             events = self._done.events if self._done is not None else []
             came = ", ".join(difference.named(one.type, one.data) for one in events) or "nothing"

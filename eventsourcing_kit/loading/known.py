@@ -14,6 +14,7 @@ import numpy as np
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import renames, schema
 from eventsourcing_kit.events.texts import counted, time_text
+from eventsourcing_kit.loading.payload import Cells
 from eventsourcing_kit.reading.frames import objects
 from eventsourcing_kit.records.moment import from_us
 
@@ -69,13 +70,15 @@ def _check_same(loaded: Loaded, at: np.ndarray, positions: list[int], log: Log) 
     order = np.argsort(positions, kind="stable")
     sorted_rows = loaded.only(at)
     drafts = [*_drafts(sorted_rows, sorted_rows.parts)], [*_drafts(sorted_rows, sorted_rows.given)]
-    commit, stored = None, []
+    commit, stored, in_cells = None, [], any(isinstance(part.payload, Cells) for part in loaded.given)
     for i in order.tolist():
         draft, given, position = drafts[0][i], drafts[1][i].data, positions[i]
         if commit is None or position > commit.last:
             commit = log.commit_of(position)
             stored = _stored(commit)
         *there, data = stored[position - commit.first]
+        if in_cells:  # which leave out what is null
+            data = {name: value for name, value in data.items() if value is not None or name in given}
         us = int(sorted_rows.times[i])
         is_same = there == [draft.stream, renames.current(draft.type), us, draft.occurred_us]
         if not is_same or not _says_the_same(draft, given, data):

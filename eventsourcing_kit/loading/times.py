@@ -189,19 +189,28 @@ class Times:
         aware = naive.tz_localize(self.tz, ambiguous="NaT", nonexistent="NaT")
         if aware.isna().any():
             i = int(aware.isna().argmax())
-            raise self._off_the_clock(values, int(at[i]), naive[i : i + 1])
+            raise self._off_the_clock(values, int(at[i]), naive[i : i + 1], len(at) < values.notna().sum())
         return np.where((us < FIRST_US) | (us > LAST_US), us, aware.tz_convert("UTC").asi8)
 
-    def _off_the_clock(self, values: pd.Series[Any], i: int, naive: pd.DatetimeIndex) -> InputError:
+    def _off_the_clock(self, values: pd.Series[Any], i: int, naive: pd.DatetimeIndex, is_mixed: bool) -> InputError:
+        """`is_mixed`: some rows say their offset, and no call of pandas' converts both kinds."""
         twice = naive.tz_localize(self.tz, ambiguous="NaT", nonexistent="shift_forward").isna()[0]
-        name, zone = repr(values.name), str(self.tz)
-        written = "" if values.dtype.kind == "M" else ", format='mixed'"
-        written += ", dayfirst=True" if self.dayfirst else ""
+        name, zone, value = repr(values.name), str(self.tz), values.iloc[i]
+        if is_mixed:
+            taken = naive.tz_localize(self.tz, ambiguous=np.array([True]), nonexistent="shift_forward")[0].isoformat()
+            found = repr(value) if isinstance(value, str) else f"pd.Timestamp({str(value)!r})"
+            cure = f"write it with its offset: frame.loc[frame[{name}] == {found}, {name}] = {taken!r}"
+        else:
+            written = "" if values.dtype.kind == "M" else ", format='mixed'"
+            written += ", dayfirst=True" if self.dayfirst else ""
+            cure = (
+                f"set it right, or decide for all such rows: frame[{name}] = pd.to_datetime(frame[{name}]{written})"
+                f".dt.tz_localize({zone!r}, ambiguous=True, nonexistent='shift_forward')"
+            )
         return InputError(
-            f"{where(values, i)} is {str(values.iloc[i])!r}, which {'exists twice' if twice else 'does not exist'} in "
-            f"{zone}, where clocks were set {'back' if twice else 'forward'} then; set it right, or decide for all "
-            f"such rows: frame[{name}] = pd.to_datetime(frame[{name}]{written}).dt.tz_localize({zone!r}, "
-            "ambiguous=True, nonexistent='shift_forward') takes the earlier of two, and else the next that there is"
+            f"{where(values, i)} is {str(value)!r}, which {'exists twice' if twice else 'does not exist'} in {zone}, "
+            f"where clocks were set {'back' if twice else 'forward'} then; {cure} takes "
+            f"{'the earlier of the two' if twice else 'the next time that there is'}"
         )
 
 

@@ -261,6 +261,8 @@ class Read:
 
         What a policy "skip" left out is counted by type in `df().attrs["skipped"]`.
         """
+        if not isinstance(raw, bool):
+            raise InputError(f"raw is True or False, not {type(raw).__name__}; filter in read(…)")
         from eventsourcing_kit.reading import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()

@@ -92,7 +92,7 @@ def parse(path: object, options: dict[str, object]) -> Location:
     if path is not None and (not isinstance(path, (str, os.PathLike)) or not os.fspath(path)):
         raise InputError(f"{path!r} is no place for a store; {_INSTEAD}")
     text = "" if path is None else os.fspath(path)
-    if not isinstance(text, str) or "\0" in text:
+    if not isinstance(text, str) or "\0" in text or not _is_text(text):
         raise InputError(f"{path!r} is no place for a store; {_INSTEAD}")
     if text.startswith("s3://"):
         return _bucket(text, options)
@@ -103,6 +103,15 @@ def parse(path: object, options: dict[str, object]) -> Location:
         raise InputError(_unknown(name, (*KEYWORDS, *OPTIONS)) if name not in OPTIONS else
                          f"the option {name!r} is for a store at 's3://bucket/prefix'; leave it out")  # fmt: skip
     return Location() if path is None else Location(Path(text).expanduser().resolve())
+
+
+def _is_text(text: str) -> bool:
+    """Whether the storage's library can take it: a file's name may hold bytes that are no text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _hidden(name: str, value: object) -> object:

@@ -81,6 +81,10 @@ class Handled:
         """The stream's state after the decision, replayed from the log when it is first asked for."""
         return self._state_at(self.stream, self.position)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """With its state instead of the way to it, so that it can be sent to another process."""
+        return {**vars(self), "state": self.state, "_state_at": None}
+
     def __repr__(self) -> str:
         count = "nothing happened" if self._receipt is None else counted(len(self.events))
         replayed = ", replayed" if self.replayed else ""
