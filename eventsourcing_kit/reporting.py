@@ -326,8 +326,9 @@ class ReportingDatabase:
             for name, kept in catalogue.tables(self._duck).items():
                 found.setdefault(name, (kept.position, "not added", "db.add(projection) goes on with it"))
         rows = [(name, at, max(head - at, 0), state, trouble) for name, (at, state, trouble) in found.items()]
-        kinds = {"table": "string", "position": "Int64", "behind": "Int64", "state": "string", "error": "string"}
-        return pd.DataFrame(rows, columns=list(kinds), dtype=object).astype(kinds)
+        frame = pd.DataFrame(rows, columns=["table", "position", "behind", "state", "error"], dtype=object)
+        texts = dict.fromkeys(("table", "state", "error"), frames.TEXT)
+        return frame.astype({"position": "Int64", "behind": "Int64"}).astype(texts)
 
     def progress(self, store: EventStore | None = None) -> pd.DataFrame:
         """How far tables were when, for `ek.charts.lag`: table, time, written, projected.

@@ -202,14 +202,16 @@ class EventStore:
         Raises what `append` raises: `InputError`, `ConcurrencyError` for the first append whose stream is not at its
         expected version, `DuplicateIdError`, `ReadOnlyError`, `OutcomeUnknownError`.
         """
-        writer = self._writing()
+        writer, given = self._writing(), None
         try:
             given = submission(appends)
+            stored = self._submit(writer, given)
+            return [Receipt(self._log, batch.stream, one) for batch, one in zip(given.batches, stored, strict=True)]
         except KeyboardInterrupt as interrupt:
-            interrupt.add_note("the append was not stored")
+            if not hasattr(interrupt, "__notes__"):  # it came before the writer had it, or after
+                is_stored = given is not None and given.is_stored
+                interrupt.add_note("the append had been stored" if is_stored else "the append was not stored")
             raise
-        stored = self._submit(writer, given)
-        return [Receipt(self._log, batch.stream, one) for batch, one in zip(given.batches, stored, strict=True)]
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
         try:

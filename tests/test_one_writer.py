@@ -102,10 +102,10 @@ def test_an_append_in_flight_at_a_takeover_is_acknowledged_only_if_it_is_stored(
     with ek.EventStore(folder, fsync=False) as older:
         older.append("a", noted(1))
 
-        def overtaken(store_rows: Callable[[Any], Any], rows: Any) -> None:
+        def overtaken(store_rows: Callable[..., Any], rows: Any, **how: Any) -> None:
             monkeypatch.undo()
             if came_first:
-                store_rows(rows)
+                store_rows(rows, **how)
             take_over(folder)
             raise ek.SupersededError("another writer opened the store")
 

@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
-from eventsourcing_kit.log import tail
+from eventsourcing_kit.log.commits import Tail, longer
 from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage.keys import CommitEntry
 from tests.faults import limit, log_of, writer_of
 
 ROOT = Path(__file__).parents[1]
@@ -124,18 +125,16 @@ def test_what_is_at_hand_for_followers_is_what_is_stored(sizes: list[int]) -> No
 
 def test_records_at_hand_are_few() -> None:
     """Large ones fewer than small ones; what is not at hand is read back."""
-    newest = tail.Tail()
-    for i in range(1, 100):
-        newest.add(i, i, b"x")
-    assert newest.between(98, 99) == [b"x"]
-    assert newest.between(50, 99) is None
-    newest.add(100, 101, b"x" * (5 << 20))
-    assert newest.between(98, 101) is newest.between(99, 101) is None
-    newest.add(102, 110, b"y")
-    assert newest.between(101, 105) == [b"y"]
-    assert newest.between(101, 111) is None
-    newest.clear()
-    assert newest.between(101, 110) is None
+
+    def kept(sizes: list[int]) -> list[int]:
+        tail: Tail = ()
+        for position, size in enumerate(sizes, start=1):
+            tail = longer(tail, CommitEntry(position, position, position, position, 0, b""), b"x" * size)
+        return [first for first, _, _ in tail]
+
+    assert kept([1] * 100) == list(range(85, 101))
+    assert kept([1, 5 << 20]) == []
+    assert kept([3 << 20, 3 << 20, 1]) == [2, 3]
 
 
 @pytest.mark.parametrize("moment", ["position", "time", "id", "event"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 TIME = "datetime64[us, UTC]"
+TEXT = pd.StringDtype("python")  # else what else is installed decides it, and with it the types of what is counted
 _NOTHING = {type(None), type(pd.NA)}
 _EXACT_FLOAT = 1 << 53
 NO_TIME = np.iinfo(np.int64).min
@@ -73,7 +74,7 @@ def times(us: Ints) -> Any:
 
 def strings(values: npt.NDArray[np.object_]) -> Any:
     """An object array of text (and NA) as pandas' nullable string."""
-    return pd.array(values, dtype="string")
+    return pd.array(values, dtype=TEXT)
 
 
 def integers(values: Ints) -> Any:

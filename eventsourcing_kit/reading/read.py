@@ -259,7 +259,8 @@ class Read:
         With `raw`, types, schema versions and data are as they were stored, the data in one column of dicts: from such
         a frame `ek.from_frame(frame)` makes equal events. From a plain one it makes those that today's classes see.
 
-        What a policy "skip" left out is counted by type in `df().attrs["skipped"]`.
+        What a policy "skip" left out is counted by type in `df().attrs["skipped"]`. Raises `InputError` where `raw` is
+        neither True nor False.
         """
         if not isinstance(raw, bool):
             raise InputError(f"raw is True or False, not {type(raw).__name__}; filter in read(…)")

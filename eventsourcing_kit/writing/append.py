@@ -93,6 +93,7 @@ class Submission:
     ) -> None:
         self.rows, self.batches, self.times, self.new_upto, self.again = rows, batches, times, new_upto, again
         self.count = len(rows.stream_codes)  # of events
+        self.is_stored = False
         self.has_ids = bool(rows.ids)  # whether some events came with an id of their own
         if self.has_ids and len(set(rows.ids.values())) < len(rows.ids):
             twice = next(one for one, count in Counter(rows.ids.values()).items() if count > 1)

@@ -261,6 +261,8 @@ class Writer:
             if is_done:
                 for request in group:
                     request.is_done = True
+                    if request.submission is not None:
+                        request.submission.is_stored = request.error is None
                     if request.done is not None:
                         request.done.open()
         return is_done
