@@ -38,12 +38,12 @@ from eventsourcing_kit.reading.read import Read, Selection, check_category
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
 from eventsourcing_kit.storage import keys, location
-from eventsourcing_kit.storage.underway import underway
+from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Receipt, Submission
 from eventsourcing_kit.writing.checks import as_event, submission
 from eventsourcing_kit.writing.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.writing.handling import RETRIES, Handled, Handling, check_retries, state_of
-from eventsourcing_kit.writing.opening import Terms, opened
+from eventsourcing_kit.writing.opening import OpenOptions, opened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,11 +124,11 @@ class EventStore:
     ) -> None:
         policies = Policies(unknown, newer)
         self._location = location.parse(path, options)
-        self._terms = Terms(read_only, _now if clock is None else clock, seed, fsync, lag, patience)
-        self._terms.check(self._location)
+        self._options = OpenOptions(read_only, _now if clock is None else clock, seed, fsync, lag, patience)
+        self._options.check(self._location)
         self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see tables.follower)
         self._handling: Handling | None = None
-        underway.check_process()  # in a forked child even the lock may be held for ever
+        in_flight.check_process()  # in a forked child even the lock may be held for ever
         with _listing:
             opening = threading.Lock()
             if not self._location.is_memory:
@@ -138,7 +138,7 @@ class EventStore:
             self._log.policies = policies
             if self._writer is not None:
                 self._begin_to_write(self._writer)
-            self._following = Following(self._log, self._writer, self._terms.clock)
+            self._following = Following(self._log, self._writer, self._options.clock)
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             self._columns = Columns(self._log)
             with _listing:
@@ -152,7 +152,7 @@ class EventStore:
         older = None if self._location.is_memory else _writers.get(self._location.identity)
         had_writer = older is not None and not older._log.life.is_superseded
         try:
-            return opened(self._location, self._terms, None if older is None else older._hand_over)
+            return opened(self._location, self._options, None if older is None else older._hand_over)
         except BaseException as error:
             if older is not None and had_writer and older._log.life.is_superseded:
                 _tell_what_was_taken(error, older)
@@ -175,7 +175,7 @@ class EventStore:
     def _only_read(self) -> None:
         if self._writer is not None:
             self._writer.close()
-        self._writer, self._terms = None, replace(self._terms, read_only=True)
+        self._writer, self._options = None, replace(self._options, read_only=True)
         self._log.settle()
 
     # -- writing -----------------------------------------------------------------------------------------------------
@@ -728,8 +728,8 @@ class EventStore:
     def __repr__(self) -> str:
         if not hasattr(self, "_log"):  # in the traceback of an open that failed
             return "<event store, not opened>"
-        notes = [] if self._terms.fsync or self._location.folder is None else ["fsync=False"]
-        notes += ["read_only", f"lag {self._log.lag:g} s"] if self._terms.read_only else []
+        notes = [] if self._options.fsync or self._location.folder is None else ["fsync=False"]
+        notes += ["read_only", f"lag {self._log.lag:g} s"] if self._options.read_only else []
         notes += ["closed"] if self._log.life.is_closed else [f"position {self._log.head.last}"]
         return f"<event store {self._location.name}: {', '.join(notes)}>"
 

@@ -297,5 +297,5 @@ def test_a_rescue_leaves_no_thread_and_no_open_file(copied: Path) -> None:
     rescued(6)
     until = time.monotonic() + 10
     while held() > before + 2 and time.monotonic() < until:
-        time.sleep(0.01)  # a thread that has done its last errand takes a moment to end
+        time.sleep(0.01)  # a thread that has done its last task takes a moment to end
     assert held() <= before + 2  # the library lists folders at times of its own

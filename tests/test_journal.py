@@ -638,7 +638,7 @@ def test_who_reads_while_the_older_writer_becomes_a_reader_misses_nothing(
 
     def set_and_read(changed: Table, name: str, value: object) -> None:
         plain(changed, name, value)
-        if changed is table_of(store) and name in ("recent", "_db"):
+        if changed is table_of(store) and name in ("overlay", "_db"):
             seen.append([commit.last for commit in log_of(store).commits(0, 2)])
 
     monkeypatch.setattr(Table, "__setattr__", set_and_read)

@@ -572,7 +572,7 @@ def test_following_meets_live_events_each_once(store: ek.EventStore) -> None:
             break
     thread.join()
     assert positions == list(range(1, 201))
-    assert not log_of(store).bells  # nothing is left behind
+    assert not log_of(store).wakeups  # nothing is left behind
 
 
 def test_a_superseded_store_ends_its_subscriptions_and_follows_on(folder: Path) -> None:

@@ -11,7 +11,7 @@ Each module imports only from those above it.
     state_json       states as JSON, where they read back the same
     snapshots        saved states from which replays go on
     snapshot_frames  which snapshots there are, and what they save
-    milestones       the states of all keys at a moment, found from the nearest point that is kept
+    keyframes       the states of all keys at a moment, found from the nearest point that is kept
     history          every state there was, with its interval; `diff`, `blame`, `first`
     difference       expected against actual, field by field
 """

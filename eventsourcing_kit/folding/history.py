@@ -15,7 +15,7 @@ from eventsourcing_kit.errors import InputError, MomentError, ProjectionError
 from eventsourcing_kit.events import callables
 from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.events.texts import counted
-from eventsourcing_kit.folding.milestones import Milestones
+from eventsourcing_kit.folding.keyframes import Keyframes
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.reading import frames
 from eventsourcing_kit.reading.read import event_at
@@ -83,7 +83,7 @@ class History:
         self._log, self._rows = log, rows
         self._cut_us = log.time_of(as_of)
         self.skipped = dict(rows.skipped)
-        self._milestones = Milestones(rows)
+        self._keyframes = Keyframes(rows)
 
     @cached_property
     def _by_key(self) -> tuple[dict[Any, int], Ints, Ints]:
@@ -108,7 +108,7 @@ class History:
         return states
 
     def _at(self, position: int) -> dict[Any, Any]:
-        return self._milestones.states(int(np.searchsorted(self._rows.positions, position, side="right")))
+        return self._keyframes.states(int(np.searchsorted(self._rows.positions, position, side="right")))
 
     def _states_at(self, position: int) -> dict[Any, Any]:
         """As `_at`; one state over the whole log is there from the start."""

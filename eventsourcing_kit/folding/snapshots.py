@@ -55,17 +55,17 @@ class Base:
     types: frozenset[str] = frozenset()
 
 
-class Code(NamedTuple):
+class CodeFingerprint(NamedTuple):
     """What a fold's code is: its fingerprint, None where there is none, and the classes that it names."""
 
     text: str | None
     classes: Mapping[str, type]
 
 
-def code_of(projection: Projection) -> Code:
+def code_of(projection: Projection) -> CodeFingerprint:
     """The fingerprint of a projection's handlers, keys and first state."""
     text, walk = fingerprint.of(*_parts(projection))
-    return Code(text, walk.classes)
+    return CodeFingerprint(text, walk.classes)
 
 
 def _parts(projection: Projection) -> list[Any]:
@@ -90,7 +90,7 @@ def reading_of(name: str, *, strict: bool = True) -> str | None:
     return text
 
 
-class Basis:
+class FoldFingerprint:
     """The code and the event classes by which states are folded, for as long as they are the same objects.
 
     What has no fingerprint counts by its type: such a fold has no snapshots, but its changes can be noticed.
@@ -136,7 +136,7 @@ class Snapshots:
         """As `replay.fold`, from the nearest snapshot on; leaves one behind where many events had to be folded."""
         tally = Tally() if tally is None else tally
         scope = self._scope(projection, selection)
-        code = Code(None, {}) if scope is None else self.code(projection)
+        code = CodeFingerprint(None, {}) if scope is None else self.code(projection)
         if scope is None or code.text is None:
             states = fold(projection, self._log, selection, only=only, tally=tally)
             return Base(selection.upto, 0, states, frozenset(tally.types))
@@ -153,7 +153,7 @@ class Snapshots:
     def starts(self, projection: Projection, selection: Selection, moments: Sequence[int]) -> list[int]:
         """For each position, that of the snapshot from which such a fold would go on; 0 is the beginning."""
         scope = self._scope(projection, selection)
-        code = Code(None, {}) if scope is None else self.code(projection)
+        code = CodeFingerprint(None, {}) if scope is None else self.code(projection)
         if scope is None or code.text is None:
             return [0] * len(moments)
         notes = [(at, self._base(code, at, value)) for _, at, value in self._log.notes(KIND, _name(code, scope))]
@@ -171,7 +171,7 @@ class Snapshots:
             return None
         return WHOLE if selection.stream is None else selection.stream
 
-    def code(self, projection: Projection) -> Code:
+    def code(self, projection: Projection) -> CodeFingerprint:
         """A projection's fingerprint, remembered as the newest under its name."""
         code = code_of(projection)
         self.met[projection.name] = code.text
@@ -179,7 +179,7 @@ class Snapshots:
             self.refused[projection.name] = "its code reaches something that has no fingerprint"
         return code
 
-    def nearest(self, code: Code, scope: str, upto: int) -> Base:
+    def nearest(self, code: CodeFingerprint, scope: str, upto: int) -> Base:
         """The newest snapshot up to a position that today's code may go on from; else the beginning."""
         name = _name(code, scope)
         for _ in range(_LOOKS_BACK):
@@ -192,7 +192,7 @@ class Snapshots:
             upto = found[0] - 1
         return Base()
 
-    def _base(self, code: Code, position: int, value: bytes) -> Base | None:
+    def _base(self, code: CodeFingerprint, position: int, value: bytes) -> Base | None:
         """A snapshot, read; None where it does not belong to this store, or to today's event classes."""
         body = from_json(value)
         if not self.is_readable(body):
@@ -294,7 +294,7 @@ class Snapshots:
             yield WHOLE, Base(selection.upto, 0, dict(states), frozenset(seen))
 
     def _row(
-        self, projection: Projection, code: Code, scope: str, base: Base, reading: Reading = reading_of
+        self, projection: Projection, code: CodeFingerprint, scope: str, base: Base, reading: Reading = reading_of
     ) -> tuple[bytes, bytes] | None:
         """A snapshot as a note's row; None where its states would not read back the same."""
         types = {name: reading(name) for name in sorted(base.types)}
@@ -361,7 +361,7 @@ def _is_due(projection: Projection, policy: Callable[[Any, Any], bool], state: A
         ) from error
 
 
-def _name(code: Code, scope: str) -> str:
+def _name(code: CodeFingerprint, scope: str) -> str:
     return json.dumps([code.text, scope], ensure_ascii=False)
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.following.parked import OnError
-    from eventsourcing_kit.log.bell import Bell
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.log.wakeup import Wakeup
     from eventsourcing_kit.reading.read import Selection
 
 
@@ -89,7 +89,7 @@ class Delivery:
         self.stop = threading.Event()
         self._ahead: Iterator[RecordedEvent | Unreadable] | None = None
         self._upto = 0
-        self._awaited: dict[Bell, int] = {}
+        self._awaited: dict[Wakeup, int] = {}
         self._ring_at = maxsize
         self._lock = threading.Lock()
 
@@ -199,27 +199,27 @@ class Delivery:
 
     # -- those who wait for a position -------------------------------------------------------------------------------
 
-    def ring_when(self, position: int, bell: Bell) -> None:
-        """Have a bell rung once `position` is handled."""
+    def wake_when(self, position: int, wakeup: Wakeup) -> None:
+        """Have a wakeup woken once `position` is handled."""
         with self._lock:
-            self._awaited[bell] = position
+            self._awaited[wakeup] = position
             self._ring_at = min(self._ring_at, position)
 
-    def ring_no_more(self, bell: Bell) -> None:
-        """Take back `ring_when`."""
+    def wake_no_more(self, wakeup: Wakeup) -> None:
+        """Take back `wake_when`."""
         with self._lock:
-            self._awaited.pop(bell, None)
+            self._awaited.pop(wakeup, None)
 
     def _ring(self) -> None:
         with self._lock:
             still = [position for position in self._awaited.values() if position > self.position]
             self._ring_at = min(still, default=maxsize)
-            for bell, position in self._awaited.items():
+            for wakeup, position in self._awaited.items():
                 if position <= self.position:
-                    bell.ring()
+                    wakeup.wake()
 
     def ring_all(self) -> None:
         """Wake everybody who waits, because nothing more will come."""
         with self._lock:
-            for bell in self._awaited:
-                bell.ring()
+            for wakeup in self._awaited:
+                wakeup.wake()

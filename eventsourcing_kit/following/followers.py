@@ -15,7 +15,7 @@ from eventsourcing_kit.following.delivery import Delivery
 from eventsourcing_kit.following.subscriber import POLL_SECONDS, Subscriber
 from eventsourcing_kit.following.subscription import Subscription
 from eventsourcing_kit.following.waiting import check_position, check_timeout, wait_until
-from eventsourcing_kit.log.bell import Bell
+from eventsourcing_kit.log.wakeup import Wakeup
 from eventsourcing_kit.reading.read import recorded
 from eventsourcing_kit.storage.lifecycle import CLOSED
 
@@ -144,8 +144,8 @@ class Following:
 
 def follow(log: Log, asked: Selection, timeout: float | None, owner: object) -> Iterator[RecordedEvent]:
     """The events in question, those to come included; `owner` is kept alive meanwhile."""
-    bell = Bell()
-    log.bells.add(bell)
+    wakeup = Wakeup()
+    log.wakeups.add(wakeup)
     at, until = asked.after, None
     try:
         while not log.life.is_closed:
@@ -167,9 +167,9 @@ def follow(log: Log, asked: Selection, timeout: float | None, owner: object) -> 
             if left <= 0:
                 return
             pause = min(left, POLL_SECONDS if log.read_only else float("inf"))
-            bell.wait(None if pause == float("inf") else pause)
+            wakeup.wait(None if pause == float("inf") else pause)
     finally:
-        log.bells.remove(bell)
+        log.wakeups.remove(wakeup)
 
 
 def _check_handler(handler: object) -> None:

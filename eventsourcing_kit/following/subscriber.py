@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, StoreClosedError
 from eventsourcing_kit.following.delivery import HandlerFailedError, StoppedError
-from eventsourcing_kit.log.bell import Bell
-from eventsourcing_kit.storage.worker import Errand
+from eventsourcing_kit.log.wakeup import Wakeup
+from eventsourcing_kit.storage.worker import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,12 +45,12 @@ class Subscriber:
         self.caught_up = False
         self.ended = threading.Event()
         self._unsaved_since: float | None = None
-        self._errands: deque[Errand] = deque()
+        self._tasks: deque[Task] = deque()
         self._retrying = threading.Lock()
-        self._bell = bell = Bell()
-        log.bells.add(bell)
+        self._wakeup = wakeup = Wakeup()
+        log.wakeups.add(wakeup)
         self._thread = threading.Thread(
-            target=_run, args=(weakref.ref(self, lambda _: bell.ring()), log, bell),
+            target=_run, args=(weakref.ref(self, lambda _: wakeup.wake()), log, wakeup),
             name="eventsourcing-kit-subscription", daemon=True,
         )  # fmt: skip
         self._thread.start()
@@ -74,7 +74,7 @@ class Subscriber:
         """
         self.reason = self.reason or reason
         self.delivery.stop.set()
-        self._bell.ring()
+        self._wakeup.wake()
         if self.is_own_thread:  # the store may be closed before the handler returns
             self.delivery.is_last = for_good
             with contextlib.suppress(EventSourcingError):
@@ -86,12 +86,12 @@ class Subscriber:
             raise InputError(
                 "a handler cannot retry or drop the events on which it failed; call retry_parked() from outside"
             )
-        errand = Errand(lambda: self._settle(work, positions))
-        self._errands.append(errand)
-        self._bell.ring()
+        task = Task(lambda: self._settle(work, positions))
+        self._tasks.append(task)
+        self._wakeup.wake()
         while True:
             with contextlib.suppress(TimeoutError):
-                settled: int = errand.outcome(0 if self.ended.is_set() else _LOOK_SECONDS)
+                settled: int = task.outcome(0 if self.ended.is_set() else _LOOK_SECONDS)
                 return settled
             if self.ended.is_set():
                 with self._retrying:
@@ -100,7 +100,7 @@ class Subscriber:
     # -- in the thread -----------------------------------------------------------------------------------------------
 
     def turn(self) -> float | None:
-        """Do what there is to do; return for how long to wait then (infinity: for the bell), or None at the end."""
+        """Do what there is to do; return for how long to wait then (infinity: for the wakeup), or None at the end."""
         try:
             self._log.refresh()
             self._do_errands()
@@ -123,9 +123,9 @@ class Subscriber:
         return self._log.life.is_over
 
     def _do_errands(self) -> None:
-        while self._errands:
-            self._errands[0].run()
-            self._errands.popleft()  # only now: who waits for it does it himself where this thread has ended
+        while self._tasks:
+            self._tasks[0].run()
+            self._tasks.popleft()  # only now: who waits for it does it himself where this thread has ended
 
     def _settle(self, work: Callable[[Sequence[int]], int], positions: Sequence[int]) -> int:
         try:
@@ -176,7 +176,7 @@ class Subscriber:
         self.delivery.ring_all()
 
 
-def _run(ref: weakref.ref[Subscriber], log: Log, bell: Bell) -> None:
+def _run(ref: weakref.ref[Subscriber], log: Log, wakeup: Wakeup) -> None:
     try:
         while (subscriber := ref()) is not None:
             wait = subscriber.turn()
@@ -184,11 +184,11 @@ def _run(ref: weakref.ref[Subscriber], log: Log, bell: Bell) -> None:
                 return
             if wait == float("inf"):
                 del subscriber  # nothing is left to do, so nothing is held
-                bell.wait(POLL_SECONDS if log.read_only else None)
+                wakeup.wait(POLL_SECONDS if log.read_only else None)
             else:
-                bell.wait(wait)
+                wakeup.wait(wait)
     except BaseException as error:  # between two turns, or at the very end of one
         if (subscriber := ref()) is not None:
             subscriber.settle_end(error)
     finally:
-        log.bells.remove(bell)
+        log.wakeups.remove(wakeup)

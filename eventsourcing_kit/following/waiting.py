@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from eventsourcing_kit.errors import InputError, LaggardError
 from eventsourcing_kit.following.parked import error_text
 from eventsourcing_kit.following.subscriber import POLL_SECONDS
-from eventsourcing_kit.log.bell import Bell
+from eventsourcing_kit.log.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +52,10 @@ def wait_until(log: Log, subscribers: Sequence[Subscriber], position: int, timeo
     """
     others = [one for one in subscribers if not one.is_own_thread]
     until = None if timeout is None else monotonic() + timeout
-    bell = Bell()
-    log.bells.add(bell)
+    wakeup = Wakeup()
+    log.wakeups.add(wakeup)
     for one in others:
-        one.delivery.ring_when(position, bell)
+        one.delivery.wake_when(position, wakeup)
     try:
         while True:
             log.refresh()
@@ -68,11 +68,11 @@ def wait_until(log: Log, subscribers: Sequence[Subscriber], position: int, timeo
                 raise _laggards(log, behind, position, None if hopeless else timeout)
             poll = POLL_SECONDS if log.read_only else float("inf")
             pause = min(left, poll)
-            bell.wait(None if pause == float("inf") else pause)
+            wakeup.wait(None if pause == float("inf") else pause)
     finally:
-        log.bells.remove(bell)
+        log.wakeups.remove(wakeup)
         for one in others:
-            one.delivery.ring_no_more(bell)
+            one.delivery.wake_no_more(wakeup)
 
 
 def _laggards(log: Log, behind: list[Subscriber], position: int, timeout: float | None) -> LaggardError:

@@ -2,7 +2,7 @@
 
 Each module imports only from those above it.
 
-    bell        waking threads that wait
+    wakeup        waking threads that wait
     commits     what a table holds, read: commits, streams, ids, moments, notes
     log         a store's log, opened: read beside its writer or behind it, superseded, closed
     salvage     every event before the damage, out of a folder that cannot be opened

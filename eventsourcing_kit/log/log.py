@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from eventsourcing_kit.errors import DamagedError, RecordError, StorageError, SupersededError
-from eventsourcing_kit.log.bell import Bells
 from eventsourcing_kit.log.commits import EMPTY, Commits, longer
+from eventsourcing_kit.log.wakeup import Wakeups
 from eventsourcing_kit.records.record import decode
 from eventsourcing_kit.records.unknown import Policies
 from eventsourcing_kit.storage import damage, diagnosis, journal, keys, local_folder, marker
@@ -62,7 +62,7 @@ class Log(Commits):
         self.policies = Policies()
         self.life = Lifecycle()
         self.unsure_from: int | None = None  # a writer's: the first position that is being stored, or may be or not
-        self.bells = Bells()  # rung when the head moves on, and when it will not any more
+        self.wakeups = Wakeups()  # woken when the head moves on, and when it will not any more
         self._seen = local_folder.NOTHING_SEEN
         self._seen_at = 0.0
         self.types_seen: set[str] = set()  # the stored types of events that were read, of all up to that position
@@ -116,7 +116,7 @@ class Log(Commits):
     def _check(self, folder: Path, expected: damage.Expected) -> None:
         own = self._store_id()
         with contextlib.suppress(RecordError):  # which is told where the record is read
-            for _, raw in self.table.recent.between(*keys.LOG)[:1]:
+            for _, raw in self.table.overlay.between(*keys.LOG)[:1]:
                 if raw is not None and own is not None and decode(raw).store != own:
                     raise journal.damaged(folder, journal.FOREIGN)
         damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
@@ -191,10 +191,10 @@ class Log(Commits):
         with self.life.lock:
             for one in stored:
                 if one.entry.last > self.head.last:
-                    self.tail = longer(self.tail, one.entry, one.record) if self.bells else ()
+                    self.tail = longer(self.tail, one.entry, one.record) if self.wakeups else ()
                     self.head = one.entry
-        if self.bells:
-            self.bells.ring()
+        if self.wakeups:
+            self.wakeups.wake()
 
     # -- given up ----------------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class Log(Commits):
                 self.head = self._last_entry()
                 self.read_only = True
                 self.tail = ()
-        self.bells.ring()
+        self.wakeups.wake()
 
     def close(self, *, answers: bool = True) -> None:
         """Safe to call twice, and done when it returns. A storage that no longer `answers` is left alone."""
@@ -223,7 +223,7 @@ class Log(Commits):
             self.life.close()
             if self._place is not None:
                 self._place.leave()
-        self.bells.ring()
+        self.wakeups.wake()
 
     def marked_end(self) -> tuple[int, str] | None:
         """Position and digest of the log's end when the folder was last closed; None where that is not known.

@@ -11,7 +11,7 @@ import os
 import threading
 
 from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
-from eventsourcing_kit.storage.underway import FORKED
+from eventsourcing_kit.storage.in_flight import FORKED
 
 CLOSED = "the store is closed; open it again with EventStore(…)"
 

@@ -1,4 +1,4 @@
-"""A thread that does errands in turn, so that its owner can wait for them, with a limit, or go on meanwhile."""
+"""A thread that does tasks in turn, so that its owner can wait for them, with a limit, or go on meanwhile."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LOOK_SECONDS = 0.5
 _NOT_DONE = RuntimeError("a thread ended before its work was done")
 
 
-class Errand:
+class Task:
     """One piece of work for another thread, and its outcome."""
 
     def __init__(self, work: Callable[[], Any], by: threading.Thread | None = None) -> None:
@@ -53,7 +53,7 @@ class Errand:
         self._error: BaseException | None = _NOT_DONE
 
     def run(self) -> None:
-        """Do it, once, however often this is called: by the thread whose errand it is."""
+        """Do it, once, however often this is called: by the thread whose task it is."""
         if self._error is _NOT_DONE:
             try:
                 self._result = self._work()
@@ -76,43 +76,43 @@ class Errand:
 
 
 class Worker:
-    """A daemon thread for errands."""
+    """A daemon thread for tasks."""
 
     def __init__(self, name: str) -> None:
-        self._errands: deque[Errand | None] = deque()
+        self._tasks: deque[Task | None] = deque()
         self._more: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
         self._thread.start()
 
     def _loop(self) -> None:
-        """An errand is taken away when it is done: what fails besides the work itself is done again, and no loss."""
+        """An task is taken away when it is done: what fails besides the work itself is done again, and no loss."""
         while True:
             with contextlib.suppress(Exception):
-                while self._errands:
-                    errand = self._errands[0]
-                    if errand is None:
+                while self._tasks:
+                    task = self._tasks[0]
+                    if task is None:
                         return
-                    errand.run()
-                    del errand  # nothing is held while nothing is to be done
-                    self._errands.popleft()
+                    task.run()
+                    del task  # nothing is held while nothing is to be done
+                    self._tasks.popleft()
                 self._more.get()
 
-    def begin(self, work: Callable[[], Any]) -> Errand:
+    def begin(self, work: Callable[[], Any]) -> Task:
         """Have it done after what was begun before."""
-        errand = Errand(work, self._thread)
-        self._add(errand)
-        return errand
+        task = Task(work, self._thread)
+        self._add(task)
+        return task
 
-    def last(self, work: Callable[[], Any]) -> Errand:
+    def last(self, work: Callable[[], Any]) -> Task:
         """Have it done, and end."""
-        errand = self.begin(work)
+        task = self.begin(work)
         self.end()
-        return errand
+        return task
 
     def end(self) -> None:
         """End after what was begun."""
         self._add(None)
 
-    def _add(self, errand: Errand | None) -> None:
-        self._errands.append(errand)
+    def _add(self, task: Task | None) -> None:
+        self._tasks.append(task)
         self._more.put(None)

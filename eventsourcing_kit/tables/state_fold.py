@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from eventsourcing_kit.folding.projection import Projection
-    from eventsourcing_kit.folding.snapshots import Basis
+    from eventsourcing_kit.folding.snapshots import FoldFingerprint
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.records.unknown import Policies
 
@@ -87,7 +87,7 @@ class Made(NamedTuple):
         return self._replace(readings=today.readings | self.readings)
 
     @classmethod
-    def today(cls, fold: str, policies: Policies, types: Iterable[str], basis: Basis) -> Made:
+    def today(cls, fold: str, policies: Policies, types: Iterable[str], basis: FoldFingerprint) -> Made:
         """What would be made today of events of these types."""
         skips = [policies.unknown == "skip", policies.newer == "skip"]
         return cls(fold, skips, {name: basis.reading(name) for name in sorted(types)})

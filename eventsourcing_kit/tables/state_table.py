@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eventsourcing_kit.folding.snapshots import Basis
+from eventsourcing_kit.folding.snapshots import FoldFingerprint
 from eventsourcing_kit.reading.frames import integers
 from eventsourcing_kit.tables import sql_values
 from eventsourcing_kit.tables.catalogue import Kept
@@ -50,7 +50,7 @@ class StateTable(Table):
             kept = Kept(name, release, temporal=temporal, columns=columns)
         super().__init__(kept)
         self._projection, self._temporal = projection, temporal  # as a rebuild makes it; `kept` says what it is
-        self._basis: Basis | None = None
+        self._basis: FoldFingerprint | None = None
         self.undo()
 
     def new(self, release: int) -> StateTable:
@@ -73,7 +73,7 @@ class StateTable(Table):
     def _today(self, policies: Policies, types: Iterable[str]) -> Made:
         """What today's code would make of these types; the code is looked at anew where it may have changed."""
         if self._basis is None or not self._basis.still_holds():
-            self._basis = Basis(self._projection)
+            self._basis = FoldFingerprint(self._projection)
         return Made.today(self._basis.text + (" temporal" if self._temporal else ""), policies, types, self._basis)
 
     def is_as_today(self, policies: Policies) -> bool:

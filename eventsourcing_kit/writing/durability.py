@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.storage.local_folder import Sync
     from eventsourcing_kit.storage.marker import Owned
     from eventsourcing_kit.storage.slate.table import Table
-    from eventsourcing_kit.storage.worker import Errand
+    from eventsourcing_kit.storage.worker import Task
 
     Row = tuple[bytes, bytes | None]
     Rows = Sequence[Row]
@@ -110,12 +110,12 @@ class Journalled:
     def __init__(self, table: Table, journal: Journal, noted: Owned, *, sync: Sync | None) -> None:
         self._table, self._journal, self._noted, self._sync = table, journal, noted, sync
         self.unlock = journal.unlock
-        self._recent = table.recent  # which is a reader's when another writer takes over
-        self._owes_sync = bool(self._recent.rows())  # whoever appended these may have been promised more than we are
+        self._overlay = table.overlay  # which is a reader's when another writer takes over
+        self._owes_sync = bool(self._overlay.rows())  # whoever appended these may have been promised more than we are
         self._ready = Batch()  # what SlateDB takes next …
-        self._unready: deque[Rows] = deque([self._recent.rows()])  # … and what is not in it yet
+        self._unready: deque[Rows] = deque([self._overlay.rows()])  # … and what is not in it yet
         self._making_ready = threading.Lock()
-        self._begun: list[Errand] = []  # what was to make it ready; none is left unlooked at
+        self._begun: list[Task] = []  # what was to make it ready; none is left unlooked at
         self._beside = Worker("eventsourcing-kit-journal")
         self._is_sound = True
         self.worth_waiting = 0.0
@@ -138,7 +138,7 @@ class Journalled:
         try:
             if self._journal.append(rows, at_once=at_once):
                 self._noted.count(self._journal.number)
-                self._recent.add(rows)
+                self._overlay.add(rows)
                 self._unready.append(rows)
                 if len(self._unready) == _MANY:
                     self._begun.append(self._beside.begin(self._make_ready))
@@ -161,19 +161,19 @@ class Journalled:
         self.again()
         self._journal.check_owned()  # who was stopped in between may have written where others have tidied up
         self._journal.is_stored(number)
-        self._recent.clear()
+        self._overlay.clear()
 
     def _batch(self, last: Rows) -> Batch:
         """All that SlateDB is to take; made anew where making it ready has failed, for some of it may be missing."""
         begun, self._begun = self._begun, []
         try:
-            for errand in begun:
-                errand.outcome()
+            for task in begun:
+                task.outcome()
             self._make_ready()
             batch, self._ready = self._ready, Batch()
         except Exception:
             self._unready.clear()
-            batch, self._ready = Batch(self._recent.rows()), Batch()
+            batch, self._ready = Batch(self._overlay.rows()), Batch()
         batch.add(last)
         return batch
 
@@ -211,7 +211,7 @@ class Journalled:
         with contextlib.suppress(SupersededError):
             self._journal.lock()
             try:
-                if self._recent.rows():
+                if self._overlay.rows():
                     self._move_on(self._journal.number)
                 if self._noted.change(sync=self._sync is not None, journal_bytes=0):  # first, else it would be missed
                     self._journal.shorten()

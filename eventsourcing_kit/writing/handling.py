@@ -14,7 +14,7 @@ from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.projection import GONE
 from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
-from eventsourcing_kit.folding.snapshots import Base, Basis, Snapshots
+from eventsourcing_kit.folding.snapshots import Base, FoldFingerprint, Snapshots
 from eventsourcing_kit.reading.read import Selection
 from eventsourcing_kit.writing.append import Append, Receipt
 from eventsourcing_kit.writing.checks import as_read, submission
@@ -111,8 +111,8 @@ class Handling:
         submit: Callable[[Submission], list[Stored]],
     ) -> None:
         self._log, self._snapshots, self._version, self._submit = log, snapshots, version, submit
-        self._kept: OrderedDict[tuple[Decider, str], tuple[Basis, Seen]] = OrderedDict()
-        self._bases: WeakKeyDictionary[Decider, Basis] = WeakKeyDictionary()
+        self._kept: OrderedDict[tuple[Decider, str], tuple[FoldFingerprint, Seen]] = OrderedDict()
+        self._bases: WeakKeyDictionary[Decider, FoldFingerprint] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def handle(
@@ -173,15 +173,15 @@ class Handling:
 
         return Handled(self._log.store_id, stream, seen, attempt, receipt, state)
 
-    def _basis(self, decider: Decider) -> Basis:
+    def _basis(self, decider: Decider) -> FoldFingerprint:
         """On what kept states rest: the same object for as long as code and event classes are the same."""
         with self._lock:
             basis = self._bases.get(decider)
             if basis is None or not basis.still_holds():
-                basis = self._bases[decider] = Basis(decider.projection)
+                basis = self._bases[decider] = FoldFingerprint(decider.projection)
             return basis
 
-    def _current(self, decider: Decider, stream: str, basis: Basis) -> Seen:
+    def _current(self, decider: Decider, stream: str, basis: FoldFingerprint) -> Seen:
         """The stream's state now; of what is kept, only the events since then are read."""
         with self._lock:
             rests_on, kept = self._kept.get((decider, stream), (None, NOTHING))
@@ -208,7 +208,7 @@ class Handling:
             types = seen.types | tally.types
         return Seen(states[stream] if stream in states else decider.projection.first_state(), version, upto, types)
 
-    def _keep(self, decider: Decider, stream: str, basis: Basis, seen: Seen) -> None:
+    def _keep(self, decider: Decider, stream: str, basis: FoldFingerprint, seen: Seen) -> None:
         with self._lock:
             self._kept[decider, stream] = basis, seen
             self._kept.move_to_end((decider, stream))

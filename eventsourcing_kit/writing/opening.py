@@ -30,7 +30,7 @@ _MERGE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Terms:
+class OpenOptions:
     """How a store is opened, in the words of `EventStore`."""
 
     read_only: bool
@@ -64,14 +64,14 @@ def _check_seconds(name: str, value: object, least: str) -> None:
         raise InputError(f"{name} is {value!r}; give seconds, {least}")
 
 
-def opened(location: Location, terms: Terms, hand_over: Callable[[], None] | None) -> tuple[Log, Writer | None]:
+def opened(location: Location, options: OpenOptions, hand_over: Callable[[], None] | None) -> tuple[Log, Writer | None]:
     """The log at a location, and its writer; `hand_over` makes an older writer of this process leave it quietly."""
     try:
-        if terms.read_only:
-            return _log(location, terms), None
-        journal = _taken_over(location, terms, hand_over)
+        if options.read_only:
+            return _log(location, options), None
+        journal = _taken_over(location, options, hand_over)
         try:
-            return _opened(location, terms, journal)
+            return _opened(location, options, journal)
         except BaseException:
             if journal is not None:
                 journal.leave()
@@ -80,12 +80,12 @@ def opened(location: Location, terms: Terms, hand_over: Callable[[], None] | Non
         raise StorageError(f"{str(location)!r} cannot be opened: {error}; try again when that is mended") from error
 
 
-def _taken_over(location: Location, terms: Terms, hand_over: Callable[[], None] | None) -> Journal | None:
+def _taken_over(location: Location, options: OpenOptions, hand_over: Callable[[], None] | None) -> Journal | None:
     if location.folder is not None:
         local_folder.prepare(location.folder)
     if hand_over is not None:
         hand_over()
-    return None if location.folder is None else _journal(location.folder, terms.fsync)
+    return None if location.folder is None else _journal(location.folder, options.fsync)
 
 
 def _journal(folder: Path, durable: bool) -> Journal | None:
@@ -93,23 +93,23 @@ def _journal(folder: Path, durable: bool) -> Journal | None:
     if not device.HAS_LOCKS:
         refuse(folder)
         return None
-    errand = Worker("eventsourcing-kit-open").last(lambda: take_over(folder, durable=durable))
+    task = Worker("eventsourcing-kit-open").last(lambda: take_over(folder, durable=durable))
     try:
-        journal: Journal = errand.outcome()
+        journal: Journal = task.outcome()
     except KeyboardInterrupt:
-        Worker("eventsourcing-kit-open").last(lambda: errand.outcome().leave())
+        Worker("eventsourcing-kit-open").last(lambda: task.outcome().leave())
         raise
     return journal
 
 
-def _opened(location: Location, terms: Terms, journal: Journal | None) -> tuple[Log, Writer]:
-    noted = None if location.folder is None else repair.make_ready(location.folder, fsync=terms.fsync)
+def _opened(location: Location, options: OpenOptions, journal: Journal | None) -> tuple[Log, Writer]:
+    noted = None if location.folder is None else repair.make_ready(location.folder, fsync=options.fsync)
     ready = None if noted is None else noted.now
     older = set() if location.folder is None else _merged(location, location.folder, journal)
-    log = _log(location, terms, noted, journal)
+    log = _log(location, options, noted, journal)
     writer = None
     try:
-        writer = Writer(log, _durability(log, terms, noted, journal), clock=terms.clock, seed=terms.seed)
+        writer = Writer(log, _durability(log, options, noted, journal), clock=options.clock, seed=options.seed)
         if ready is not None:
             _tidy(log, ready, older)
         if journal is not None:
@@ -143,30 +143,30 @@ def _tidy(log: Log, ready: Marker, older: set[str]) -> None:
         sweep.sweep(folder, durable=None if ready.written_through else ready.manifest, older=older)
 
 
-def _log(location: Location, terms: Terms, noted: Owned | None = None, journal: Journal | None = None) -> Log:
+def _log(location: Location, options: OpenOptions, noted: Owned | None = None, journal: Journal | None = None) -> Log:
     collects = noted is None or noted.now.manifest is None or noted.now.written_through
     return Log(
         location,
-        read_only=terms.read_only,
-        lag=terms.lag,
-        patience=terms.patience,
+        read_only=options.read_only,
+        lag=options.lag,
+        patience=options.patience,
         collects=collects,
         journal=journal,
         noted=noted,
     )
 
 
-def _durability(log: Log, terms: Terms, noted: Owned | None, journal: Journal | None) -> Durability:
+def _durability(log: Log, options: OpenOptions, noted: Owned | None, journal: Journal | None) -> Durability:
     if journal is not None and noted is not None:
         noted.expect(journal=journal.key, journal_bytes=journal.bytes)  # now that it is known to be this store's
-    sync = None if noted is None or log.folder is None else _sync(log, log.folder, terms, noted)
+    sync = None if noted is None or log.folder is None else _sync(log, log.folder, options, noted)
     if journal is not None and noted is not None:
         return Journalled(log.table, journal, noted, sync=sync)
     return Flushed(log.table, flush=not log.location.is_memory, sync=sync)  # flushing memory makes nothing safer
 
 
-def _sync(log: Log, folder: Path, terms: Terms, noted: Owned) -> local_folder.Sync | None:
-    if terms.fsync:
+def _sync(log: Log, folder: Path, options: OpenOptions, noted: Owned) -> local_folder.Sync | None:
+    if options.fsync:
         return local_folder.Sync(folder, noted, end=lambda: (log.head.last, log.head.digest.hex()))
     repair.note_fences(folder, noted)
     return None

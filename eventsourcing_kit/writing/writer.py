@@ -339,7 +339,7 @@ class Writer:
         known = isinstance(error, SupersededError)
         if known:
             self._life.supersede()
-            self._log.bells.ring()
+            self._log.wakeups.wake()
         else:
             self._life.fail(_failure(error))
         for request in group:

@@ -20,7 +20,7 @@ os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
 import slatedb.uniffi
 from slatedb.uniffi._slatedb_uniffi import slatedb as bound
 
-from eventsourcing_kit.storage.underway import underway
+from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def drive(
     make: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None, answers: Answers | None = None
 ) -> T:
     """A call's result; raises `TimeoutError` where that takes longer, or where no `answers` have come for so long."""
-    with underway:
+    with in_flight:
         running = Running(make())
         if answers is not None and seconds is not None and not running.wait(seconds / _LOOKS):
             answers.wait(running, seconds)

@@ -7,16 +7,16 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventsourcing_kit.errors import EventSourcingError, StorageError, StoreClosedError, SupersededError
+from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, binding, drive, slate
 from eventsourcing_kit.storage.slate.settings import object_store, path_in, settings
-from eventsourcing_kit.storage.underway import underway
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from eventsourcing_kit.storage.location import Location
-    from eventsourcing_kit.storage.worker import Errand
+    from eventsourcing_kit.storage.worker import Task
 
 _LOOK_SECONDS = 1.0  # after which an open that is not done looks for the reason
 _INTERRUPT_SECONDS = 2.0
@@ -68,19 +68,19 @@ def open_db(opening: Opening, patience: float, why: Callable[[], Trouble], races
     The storage may answer after the caller was interrupted. A writer that opened then would fence the one that was
     opened in its place, so it is closed as soon as it is open.
     """
-    underway.check_process()
+    in_flight.check_process()
     location = opening.location
     # The builder too is made and dropped over there: Ctrl-C during a __del__ of the binding would be swallowed.
-    errand = Worker("eventsourcing-kit-open").last(lambda: _opened(opening, patience, why))
+    task = Worker("eventsourcing-kit-open").last(lambda: _opened(opening, patience, why))
     failure: Exception
     try:
-        return errand.outcome()
+        return task.outcome()
     except FAILURES as error:
         failure = no_store(location) if _NO_STORE in str(error) else translated(error, location)
         lost_race = _RACE in str(error)
     except KeyboardInterrupt:
         with contextlib.suppress(slate.Error, TimeoutError, EventSourcingError):
-            _abandon(errand, opening).outcome(_INTERRUPT_SECONDS)
+            _abandon(task, opening).outcome(_INTERRUPT_SECONDS)
         raise
     if lost_race and races:
         return open_db(opening, patience, why, races - 1)
@@ -97,9 +97,9 @@ def merge(opening: Opening, patience: float, is_done: Callable[[], bool]) -> Non
         shut(db, opening.location, read_only=False, seconds=patience)
 
 
-def _abandon(errand: Errand, opening: Opening) -> Errand:
+def _abandon(task: Task, opening: Opening) -> Task:
     return Worker("eventsourcing-kit-open").last(
-        lambda: shut(errand.outcome(), opening.location, read_only=opening.read_only)
+        lambda: shut(task.outcome(), opening.location, read_only=opening.read_only)
     )
 
 
@@ -112,7 +112,7 @@ def _opened(opening: Opening, patience: float, why: Callable[[], Trouble]) -> An
     location, answers, builder = opening.location, opening.answers or Answers(), _builder(opening)
     if location.bucket:
         builder.with_metrics_recorder(answers.recorder)
-    with underway:
+    with in_flight:
         running = Running(builder.build())
         if running.wait(min(_LOOK_SECONDS, patience / 4)):
             return running.result()

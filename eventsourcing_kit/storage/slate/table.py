@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.storage import journal, keys
+from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.storage.journal_reader import Follower
 from eventsourcing_kit.storage.lifecycle import Lifecycle
-from eventsourcing_kit.storage.recent import Recent, merged
+from eventsourcing_kit.storage.overlay import Overlay, merged
 from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, drive, put_all, slate
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
 from eventsourcing_kit.storage.slate.settings import object_store, path_in
-from eventsourcing_kit.storage.underway import underway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -80,7 +80,7 @@ class Table:
         self._replacing = threading.Lock()
         self._files: Any = None
         self._journal: Follower | None = None
-        self.recent = Recent()
+        self.overlay = Overlay()
         self._db: Any = None
         self._answers = Answers() if location.bucket else None
         if read_only and with_wal:
@@ -94,7 +94,7 @@ class Table:
 
     def _take_in(self, own: journal.Journal) -> None:
         try:
-            self.recent = _rows_of(own.pending(self._journalled(self._db)))
+            self.overlay = _rows_of(own.pending(self._journalled(self._db)))
         except BaseException:
             self.close()
             raise
@@ -116,7 +116,7 @@ class Table:
                 raise
             if not isinstance(entries, str):
                 # The tables first: who reads meanwhile then finds a row in both, and never in neither.
-                self._db, self.recent, self._journal = db, _rows_of(entries), following
+                self._db, self.overlay, self._journal = db, _rows_of(entries), following
                 return
             shut(db, self.location, read_only=True, seconds=self.patience, answers=self._answers)
             looked = None if following is None else (done, following.newest)
@@ -148,7 +148,7 @@ class Table:
         if entries is None:
             return None
         for entry in entries:
-            self.recent.add(entry.rows)
+            self.overlay.add(entry.rows)
         return bool(entries)
 
     def write(self, rows: Batch | Iterable[Row], *, flush: bool, seconds: float | None = None) -> None:
@@ -177,7 +177,7 @@ class Table:
 
     def get(self, key: bytes) -> bytes | None:
         """The value at `key`, or None."""
-        is_recent, newest = self.recent.get(key)
+        is_recent, newest = self.overlay.get(key)
         if is_recent:
             self._life.check_open()
             return newest
@@ -195,9 +195,9 @@ class Table:
         self, start: bytes, end: bytes, *, descending: bool = False, ahead: int = 1 << 20, rows: int = SCAN_ROWS
     ) -> Iterator[tuple[bytes, bytes]]:
         """The rows from `start` up to but excluding `end`, fetched `rows` at a time, or more where they are small."""
-        recent = self.recent.between(start, end)  # first: what is not here any more is in the tables by now
+        overlay = self.overlay.between(start, end)  # first: what is not here any more is in the tables by now
         stored = self._stored(start, end, descending=descending, ahead=ahead, rows=rows)
-        return merged(recent, stored, descending=descending) if recent else stored
+        return merged(overlay, stored, descending=descending) if overlay else stored
 
     def _stored(
         self, start: bytes, end: bytes, *, descending: bool, ahead: int, rows: int
@@ -221,7 +221,7 @@ class Table:
             goes_on = True
 
     def _next(self, db: Any, cursor: Any, keys: tuple[bytes, bytes], rows: int, options: Any) -> tuple[Any, Any]:
-        """The cursor, made if there is none yet, and its next rows: one errand, for another thread costs time."""
+        """The cursor, made if there is none yet, and its next rows: one task, for another thread costs time."""
 
         def work() -> tuple[Any, Any]:
             found = cursor or drive(lambda: db.scan_with_options(_range(*keys), options), self.patience, self._answers)
@@ -306,8 +306,8 @@ class Table:
         )
 
 
-def _rows_of(entries: Iterable[Entry]) -> Recent:
-    return Recent(row for entry in entries for row in entry.rows)
+def _rows_of(entries: Iterable[Entry]) -> Overlay:
+    return Overlay(row for entry in entries for row in entry.rows)
 
 
 def _write_through(db: Any, batch: Any, seconds: float | None, given_up: threading.Event) -> None:
@@ -316,7 +316,7 @@ def _write_through(db: Any, batch: Any, seconds: float | None, given_up: threadi
     The flush nearly always finds the write there; only the handle says for certain, so a flush that came too early is
     done again.
     """
-    with underway:
+    with in_flight:
         write, flush = Running(db.write(batch)), Running(db.flush())
         try:
             handle = write.result(seconds, given_up)

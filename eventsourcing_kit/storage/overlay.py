@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Stored = Iterable[tuple[bytes, bytes]]
 
 
-class Recent:
+class Overlay:
     """Rows by key; None as a value removes a row that the tables hold.
 
     One thread adds and clears, others read meanwhile: each read takes what is there in one step.
@@ -54,7 +54,7 @@ class Recent:
 
 
 def merged(recent: list[Row], stored: Stored, *, descending: bool) -> Iterator[tuple[bytes, bytes]]:
-    """Recent rows and stored ones in the order of their keys; of two with one key the recent one."""
+    """Overlay rows and stored ones in the order of their keys; of two with one key the recent one."""
     newest = recent if descending else recent[::-1]  # the next one last
     for row in stored:
         while newest and (newest[-1][0] >= row[0] if descending else newest[-1][0] <= row[0]):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST = 64  # points; with more, keeping them would cost more than the way between two
 
 
-class Milestones:
+class Keyframes:
     """The points kept, made when they are first needed, take about a hundred bytes a row; none is kept of states that
     would have to be made for it.
     """

@@ -21,8 +21,8 @@ _END_SECONDS = 5.0
 _LAST_ANSWER_SECONDS = 0.02
 
 
-class Underway:
-    """Counts calls: `with underway:` around each."""
+class InFlight:
+    """Counts calls: `with in_flight:` around each."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,5 +62,5 @@ class Underway:
         time.sleep(_LAST_ANSWER_SECONDS)  # the library's thread is on its way out of the last answer
 
 
-underway = Underway()
-atexit.register(underway.end)
+in_flight = InFlight()
+atexit.register(in_flight.end)
