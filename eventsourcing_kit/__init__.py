@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.checking.report import Report
     from eventsourcing_kit.checking.schema_frames import schemas
     from eventsourcing_kit.events.command_context import context
+    from eventsourcing_kit.folding.comparison import Comparison, compare
     from eventsourcing_kit.folding.history import History
     from eventsourcing_kit.folding.projection import GONE, Projection
     from eventsourcing_kit.following.parked import SKIP, STOP, Park
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 _LATER = {
     "ANY": "store",
     "Append": "writing.append",
+    "Comparison": "folding.comparison",
+    "compare": "folding.comparison",
     "Decider": "writing.decider",
     "EventStore": "store",
     "GONE": "folding.projection",
@@ -88,6 +91,7 @@ __all__ = [
     "STOP",
     "STREAM_EXISTS",
     "Append",
+    "Comparison",
     "ConcurrencyError",
     "DamagedError",
     "Decider",
@@ -119,6 +123,7 @@ __all__ = [
     "Subscription",
     "SupersededError",
     "charts",
+    "compare",
     "context",
     "copy",
     "fold",

@@ -1,4 +1,5 @@
-"""Charts of a log and of the states that it passed through: `timeline`, `evolution`, `scrubber`; `snapshots`, `lag`.
+"""Charts of a log and of the states that it passed through: `timeline`, `evolution`, `scrubber`; `comparison` of two
+histories; `snapshots`, `lag`.
 
 Each takes a frame (or anything with `.df()`) and returns an Altair chart to customise further, or to put together with
 others (`&`, `|`, `+`). Times are UTC for every viewer. A log of any length draws: what there is too much of is counted
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 
 from eventsourcing_kit.drawing import chart_data as data
-from eventsourcing_kit.drawing import lag_data, renderer
+from eventsourcing_kit.drawing import comparison_data, lag_data, renderer
 from eventsourcing_kit.drawing.axes import (
     INK,
     OTHERS,
@@ -40,6 +41,7 @@ from eventsourcing_kit.drawing.axes import (
 from eventsourcing_kit.drawing.panels import (
     PANEL_WIDTH,
     blocks,
+    comparison_panels,
     dots,
     lag_area,
     layered,
@@ -52,13 +54,14 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.texts import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
+    from eventsourcing_kit.folding.comparison import Comparison
     from eventsourcing_kit.folding.history import History
 
-__all__ = ["evolution", "lag", "scrubber", "snapshots", "timeline"]
+__all__ = ["comparison", "evolution", "lag", "scrubber", "snapshots", "timeline"]
 
 
 renderer.enable()
@@ -243,6 +246,53 @@ def scrubber(
             title=heading(title or scrubber_title(history, name), notes or empty_note(states), whole),
             description=f"scrubber of {name}: {counted(len(table), 'event')}, {counted_values(table, 'key')}",
         )
+    )
+
+
+def comparison(
+    compared: Comparison,
+    field: str | None = None,
+    *,
+    keys: Sequence[Any] | None = None,
+    max_marks: int = 2_000,
+    max_keys: int = 3,
+    width: int = 600,
+    height: int = 260,
+    title: str | None = None,
+) -> alt.VConcatChart:
+    """Draw two histories over time: lines that part, what lies between them shaded, and the difference alone below.
+
+    `compared` is what `ek.compare` returns. `field` names what is drawn of the states, by default the first number that
+    differs. Of the `keys` that differ, or of those that are given, `max_keys` are drawn: those that differ most at the
+    end. A dashed line is the first history, a line drawn through the other.
+
+    Raises `InputError` for what is no comparison, a key that neither history has, and a field that is no number.
+
+    >>> import eventsourcing_kit as ek
+    >>> store = ek.EventStore()
+    >>> _ = store.append("account-1", [ek.NewEvent(type="ChartDoc.Paid", data={"amount": n}) for n in (5, 20)])
+    >>> total = ek.Projection("total", fields={"state": ek.fold.total("ChartDoc.Paid", "amount")})
+    >>> least = ek.Projection("least", fields={"state": ek.fold.smallest("ChartDoc.Paid", "amount")})
+    >>> ek.charts.comparison(ek.compare(store.history(total), store.history(least))).description
+    'comparison of state: 1 key'
+    """
+    check_limits(max_marks=max_marks, max_keys=max_keys)
+    if not hasattr(compared, "over_time"):
+        raise InputError(f"comparison draws what ek.compare(history, other) returns, not {type(compared).__name__}")
+    name = comparison_data.drawn_field(compared.df(), field)
+    rows, notes = comparison_data.steps(compared, name, keys, max_keys=max_keys, max_marks=max_marks)
+    lines = comparison_data.lines(rows)
+    parts = rows[rows["time"] == compared.parts_at].head(1)[["time", "when"]]
+    x, (rows, lines, parts) = time_axis("time", rows, lines, parts, width=width)
+    scale = colors(rows["key"])
+    shade, apart = comparison_panels(rows, lines, parts, x, scale, name)
+    return alt.vconcat(
+        shade.properties(width=width, height=height), apart.properties(width=width, height=height // 2), spacing=12
+    ).properties(
+        title=heading(
+            title or f"Where {'the state' if name == 'state' else name} parts", notes or empty_note(rows), width
+        ),
+        description=f"comparison of {name}: {counted_values(rows, 'key')}",
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
+import pandas as pd
 
 from eventsourcing_kit.drawing import chart_data as data
 from eventsourcing_kit.drawing.axes import (
@@ -26,10 +27,8 @@ from eventsourcing_kit.drawing.axes import (
     state_tooltip,
     ticks,
     time_axis,
+    value_axis,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PANEL_WIDTH = 220
 
@@ -59,6 +58,42 @@ def stale_marks(seen: pd.DataFrame, x: alt.X, y: alt.Y) -> list[alt.Chart]:
         halo.encode(x=x, y=y, text="told:N"),
         marks.mark_text(color=WRONG, **place).encode(x=x, y=y, text="told:N"),
     ]
+
+
+def comparison_panels(
+    rows: pd.DataFrame, lines: pd.DataFrame, parts: pd.DataFrame, x: alt.X, scale: alt.Scale, name: str
+) -> tuple[alt.LayerChart, alt.LayerChart]:
+    """Draw two lines a key with what lies between them shaded, and the difference alone."""
+    y = value_axis(pd.concat([rows["one"], rows["other"]]), name).stack(None)
+    rule = alt.Chart(parts).mark_rule(color=PALE_INK, strokeDash=[2, 3])
+    color = alt.Color("key:N", scale=scale, legend=legend("key", names=rows["key"]))
+    quiet = alt.Color("key:N", scale=scale, legend=None)
+    between = alt.Chart(rows.assign(value=rows["one"])).mark_area(interpolate="step-after", opacity=0.22)
+    dashes = alt.Scale(domain=["one", "other"], range=[[5, 3], [1, 0]])
+    tooltip = [alt.Tooltip(one) for one in ("key:N", "series:N", "value:Q", "difference:Q", "when:N")]
+    steps = alt.Chart(lines).mark_line(interpolate="step-after", strokeWidth=2)
+    above = layered(
+        between.encode(x=x, y=y, y2="other:Q", color=quiet),
+        steps.encode(
+            x=x,
+            y=y,
+            color=color,
+            strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=legend("")),
+            tooltip=tooltip,
+        ),
+        rule.encode(x=x, tooltip=[alt.Tooltip("when:N", title="they part")]),
+    )
+    apart = rows.assign(value=rows["difference"])
+    y = value_axis(apart["value"], "other less one").stack(None)
+    area = alt.Chart(apart).encode(x=x, y=y, color=quiet)
+    below = layered(
+        area.mark_area(interpolate="step-after", opacity=0.22),
+        area.mark_line(interpolate="step-after", strokeWidth=1.5).encode(
+            tooltip=[alt.Tooltip(one) for one in ("key:N", "difference:Q", "when:N")]
+        ),
+        rule.encode(x=x),
+    )
+    return above, below
 
 
 def blocks(marks: pd.DataFrame) -> alt.Chart:

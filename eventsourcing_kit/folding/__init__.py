@@ -14,4 +14,5 @@ Each module imports only from those above it.
     keyframes       the states of all keys at a moment, found from the nearest point that is kept
     history          every state there was, with its interval; `diff`, `blame`, `first`
     difference       expected against actual, field by field
+    comparison       two histories: where they part, and what differs as of a time
 """

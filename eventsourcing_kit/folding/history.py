@@ -6,6 +6,7 @@ import dataclasses
 import uuid
 from functools import cached_property
 from html import escape
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from eventsourcing_kit.reading.read import event_at
 from eventsourcing_kit.records import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
-_MISSING = object()
+MISSING = object()
 
 
 def fields_of(state: Any) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def fields_of(state: Any) -> dict[str, Any]:
 
 def _has_fields(state: Any) -> bool:
     """Whether `fields_of` takes the state apart."""
-    return fields_of(state).get("state", _MISSING) is not state
+    return fields_of(state).get("state", MISSING) is not state
 
 
 class History:
@@ -205,9 +206,9 @@ class History:
         old, new = self._states_at(start), self._states_at(end)
         rows = []
         for key in self._rows.keys or old:
-            changes = list(_changes(old.get(key, _MISSING), new.get(key, _MISSING)))
-            setters = self._setters(key, [name for name, _, _ in changes], end)
-            rows += [(key, *change, setter) for change, setter in zip(changes, setters, strict=True)]
+            changed = list(changes(old.get(key, MISSING), new.get(key, MISSING)))
+            setters = self._setters(key, [name for name, _, _ in changed], end)
+            rows += [(key, *change, setter) for change, setter in zip(changed, setters, strict=True)]
         return self._answers(rows, ("key", "field", "before", "after"))
 
     def blame(self, key: Any = None, *, as_of: Moment | None = None) -> pd.DataFrame:
@@ -220,7 +221,7 @@ class History:
         if not _has(states, key):
             meant = f"; keys are text here: {str(key)!r}" if str(key) in states else ""
             raise InputError(
-                f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {_few(states)}{meant}"
+                f"{self.projection.name!r} has no key {key!r} as of position {end}; it has {few(states)}{meant}"
             )
         fields = fields_of(states[key])
         rows = [*zip(fields, fields.values(), self._setters(key, list(fields), end), strict=True)]
@@ -275,7 +276,7 @@ class History:
                 now, was = fields_of(state), {} if before is GONE else fields_of(before)
                 set_here = [
                     name for name in sought if before is GONE
-                    or not _same(now.get(name, _MISSING), was.get(name, _MISSING))
+                    or not same(now.get(name, MISSING), was.get(name, MISSING))
                 ]  # fmt: skip
                 found |= dict.fromkeys(set_here, row)
                 for name in set_here:
@@ -311,23 +312,24 @@ class History:
         return f"<code>{escape(repr(self))}</code>"
 
 
-def _changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+def changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Name and both values of each field in which two states differ; `MISSING` stands for no state."""
     if old is new:
         return
     was, now = _fields_beside(old, new), _fields_beside(new, old)
     for name in [*was, *(name for name in now if name not in was)]:
-        if not _same(was.get(name, _MISSING), now.get(name, _MISSING)):
+        if not same(was.get(name, MISSING), now.get(name, MISSING)):
             yield name, was.get(name), now.get(name)
 
 
 def _fields_beside(state: Any, other: Any) -> dict[str, Any]:
     """A state's fields; a dict that is empty yet, or again, has none where the other one's are told apart."""
-    if state is _MISSING or (isinstance(state, dict) and not state and _has_fields(other)):
+    if state is MISSING or (isinstance(state, dict) and not state and _has_fields(other)):
         return {}
     return fields_of(state)
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
     """Whether a field was left as it is: 1, 1.0 and True are equal, and not the same, also within lists and dicts."""
     if a is b:
         return True
@@ -335,9 +337,9 @@ def _same(a: Any, b: Any) -> bool:
         return False
     try:
         if isinstance(a, dict):
-            return a.keys() == b.keys() and all(_same(one, b[name]) for name, one in a.items())
+            return a.keys() == b.keys() and all(same(one, b[name]) for name, one in a.items())
         if isinstance(a, (list, tuple)):
-            return len(a) == len(b) and all(map(_same, a, b))
+            return len(a) == len(b) and all(map(same, a, b))
         return bool(a == b) or (a != a and b != b)  # NaN differs even from itself
     except Exception:  # values without a plain equality (arrays) count as changed
         return False
@@ -350,6 +352,7 @@ def _has(states: Mapping[Any, Any], key: Any) -> bool:
         return False
 
 
-def _few(states: dict[Any, Any]) -> str:
-    keys = [repr(key) for key in list(states)[:5]]
-    return ", ".join(keys) + (", …" if len(states) > 5 else "") if keys else "none"
+def few(states: Iterable[Any]) -> str:
+    """Some keys, for an error."""
+    keys = [repr(key) for key in islice(states, 6)]
+    return ", ".join([*keys[:5], *(["…"] if len(keys) > 5 else [])]) or "none"

@@ -70,12 +70,12 @@ class OfFields:
     worth_keeping = False
 
     def __init__(self, fields: dict[str, Column], gone: Bools) -> None:
-        self._fields, self._gone = fields, gone
+        self.fields, self._gone = fields, gone
 
     def take(self, rows: Ints) -> list[Any]:
         """The states after some rows."""
-        names = tuple(self._fields)
-        columns = [one.take(rows) for one in self._fields.values()]
+        names = tuple(self.fields)
+        columns = [one.take(rows) for one in self.fields.values()]
         found: list[Any] = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
         for at in np.flatnonzero(self._gone[rows]).tolist():
             found[at] = GONE
@@ -84,7 +84,7 @@ class OfFields:
     def columns(self, rows: Ints) -> dict[str, list[Any]]:
         """The fields after some rows."""
         ended = np.flatnonzero(self._gone[rows]).tolist()
-        found = {name: column.take(rows) for name, column in self._fields.items()}
+        found = {name: column.take(rows) for name, column in self.fields.items()}
         for values in found.values():
             for at in ended:
                 values[at] = None
@@ -92,11 +92,11 @@ class OfFields:
 
     def held(self, rows: Ints) -> list[list[Any]]:
         """What the folds hold after some rows, each state a list."""
-        return list(map(list, zip(*(column.held(rows) for column in self._fields.values()), strict=True)))
+        return list(map(list, zip(*(column.held(rows) for column in self.fields.values()), strict=True)))
 
     def upto(self, stop: int) -> OfFields:
         """Those of the first rows."""
-        return OfFields(self._fields, self._gone[:stop])
+        return OfFields(self.fields, self._gone[:stop])
 
 
 class Rows:

@@ -116,6 +116,17 @@ class Numbers:
 
     held = take
 
+    def differs(self, rows: Ints, beside: Numbers, others: Ints) -> Bools:
+        """For each pair of rows, one of each column, whether the states differ; 1 and 1.0 do, two NaNs don't."""
+        if self.known is not None or beside.known is not None:
+            pairs = zip(self.take(rows), beside.take(others), strict=True)
+            return np.array([type(a) is not type(b) or (a != b and a == a) for a, b in pairs], dtype=bool)
+        a, b = self.values[rows], beside.values[others]
+        if a.dtype != b.dtype:
+            return np.ones(len(rows), dtype=bool)
+        found: Bools = (a != b) & ((a == a) | (b == b))
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Means:

@@ -52,6 +52,11 @@ class Commits:
         raw = self.table.get(keys.META)
         return None if raw is None else keys.store_id(raw)
 
+    @property
+    def lineage(self) -> dict[uuid.UUID | None, int]:
+        """The stores whose events these are, each with the position up to which they are."""
+        return {self.store_id: self.head.last}
+
     # -- moments -----------------------------------------------------------------------------------------------------
 
     def resolve(self, given: object) -> int:
