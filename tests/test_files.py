@@ -46,7 +46,7 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
 
 # there and back
 
-KEEP_ALL = [".csv", ".tsv", ".csv.gz", ".csv.bz2", ".csv.xz"]
+KEEP_ALL = [".csv", ".tsv", ".csv.gz", ".csv.bz2", ".csv.xz", ".parquet", ".ndjson", ".jsonl.gz"]
 
 
 @pytest.mark.parametrize("ending", KEEP_ALL)

@@ -6,5 +6,10 @@ Each module imports only from those above it.
     file         a file as it is found: what it holds, and how it is compressed
     conventions  names of columns by which usual tools say what is what
     delimited    CSV and TSV
+    parquet      Parquet
+    rows         rows as JSON: one a line, or an array
+    changes      rows of change data capture, bare or Debezium's
+    spans        OpenTelemetry's spans
+    cloudevents  CloudEvents
     registry     the table of formats; a file is read, or written, by the one that fits
 """

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.json_values import plain_objects_only
 from eventsourcing_kit.formats import conventions
-from eventsourcing_kit.formats.format import OWN, RAW, ForeignLog
+from eventsourcing_kit.formats.format import OWN, RAW, ForeignLog, time_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -194,7 +194,5 @@ def _written(values: pd.Series[Any]) -> list[Any]:
     if values.dtype == object:
         return [to_json(value).decode() for value in values.tolist()]
     if values.dtype.kind == "M":
-        utc = values.dt.tz_localize(None).to_numpy()
-        texts = np.strings.add(np.datetime_as_string(utc, unit="us"), "Z")
-        return [None if gone else text for text, gone in zip(texts.tolist(), np.isnat(utc).tolist(), strict=True)]
+        return time_texts(values)
     return values.tolist()

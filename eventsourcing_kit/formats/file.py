@@ -30,6 +30,7 @@ _PACKED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ\x00": ".xz"}
 _ZIP, _ZSTD = b"PK\x03\x04", b"\x28\xb5\x2f\xfd"
 _MAGIC: dict[bytes, Container] = {b"PAR1": "parquet", b"SQLite format 3\x00": "sqlite"}
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_NO_LINE_IS_A_LOG = (".ndjson", ".jsonl")
 _CUT = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile)
 
 
@@ -53,7 +54,7 @@ class File:
             raise InputError(f"{self.name} is compressed with Zstandard; unpack it first: zstd -d {self.name}")
         with self.whole(), self.open() as opened:
             self.head = opened.read(_HEAD_BYTES)
-        if not self.head.strip():
+        if not self.head.strip() and self.endings not in _NO_LINE_IS_A_LOG:
             raise InputError(f"{self.name} is empty; get the file again")
 
     @property
@@ -106,7 +107,7 @@ class File:
         start = self.head.decode(self.encoding, errors="ignore").lstrip()
         if "\x00" in start[:1000] and not self.endings:
             raise InputError(f"{self.name} holds bytes that are neither text nor a format known here")
-        return "xml" if start[:1] == "<" else "json" if start[:1] in "{[" else "text"
+        return "xml" if start[:1] == "<" else "json" if start[:1] in ("{", "[") or not start else "text"
 
     def text(self) -> io.TextIOWrapper:
         """The file as text, line ends as they are. Use it within `decoded`."""
@@ -122,6 +123,9 @@ class File:
         """The file as JSON, or, where each line holds a value of its own, as the list of them."""
         with self.whole(), self.open() as opened:
             raw = opened.read()
+        self.has_lines = not raw.strip()
+        if self.has_lines:
+            return []
         if self.encoding != "utf-8":
             raw = raw.decode(self.encoding).encode()
         with plain_objects_only():
@@ -131,6 +135,7 @@ class File:
                 found = self._lines(raw)
                 if found is None:
                     raise InputError(f"{self.name} is no JSON, or cut off: {error}; get the file again") from None
+                self.has_lines = True
                 return found
 
     def _lines(self, raw: bytes) -> list[Any] | None:

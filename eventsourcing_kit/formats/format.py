@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.texts import counted
 
@@ -29,6 +31,13 @@ RAW = "raw"  # what a frame notes of itself in its `attrs`: that `data` is all t
 OWN = {"id", "stream", "version", "position", "type", "schema_version", "recorded_at", "metadata"}  # the kit's columns
 COMPRESSIONS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _SHOWN = 10
+
+
+def time_texts(times: pd.Series[Any]) -> list[str | None]:
+    """A frame's times as ISO text with microseconds, None where there is none."""
+    utc = times.dt.tz_localize(None).to_numpy()
+    texts = np.strings.add(np.datetime_as_string(utc, unit="us"), "Z")
+    return [None if gone else text for text, gone in zip(texts.tolist(), np.isnat(utc).tolist(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,11 @@ class Format:
 
 # Of formats in one kind of container, the first whose `fits` says so; the last of them takes what is left.
 FORMATS = (
+    Format("Parquet", "parquet", (".parquet", ".pq"), "parquet", writes=(".parquet",), needs="pyarrow"),
+    Format("CloudEvents", "json", (".json", ".ndjson", ".jsonl"), "cloudevents", writes=(".ndjson", ".jsonl")),
+    Format("OpenTelemetry's spans", "json", (".json", ".ndjson", ".jsonl"), "spans"),
+    Format("changes of rows", "json", (".json", ".ndjson", ".jsonl"), "changes"),
+    Format("rows", "json", (".json", ".ndjson", ".jsonl"), "rows"),
     Format("CSV", "text", (".csv", ".txt"), "delimited", writes=(".csv",)),
     Format("TSV", "text", (".tsv", ".tab"), "delimited", writes=(".tsv",)),
 )

@@ -10,14 +10,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.texts import counted
+from eventsourcing_kit.formats import changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
-
+    from eventsourcing_kit.formats.format import ForeignLog
     from eventsourcing_kit.loading.columns import Columns
 
 
@@ -29,17 +31,24 @@ def opened(given: Any, columns: Columns) -> tuple[pd.DataFrame, Columns, About]:
 
     Raises `InputError` for a file that no format fits.
     """
+    named = {role: label for role, label in columns.given.items() if label is not None}
     if not isinstance(given, (str, os.PathLike)):
-        return given, columns, nullcontext
+        if not isinstance(given, pd.DataFrame) or not changes.are_in(given):
+            return given, columns, nullcontext
+        log = changes.of(given.to_dict("records"), named)
+        return log.frame, replace(columns, **log.columns), nullcontext
     from eventsourcing_kit.formats import registry
 
     name = os.path.basename(given)
-    log = registry.read(given, {role: label for role, label in columns.given.items() if label is not None})
+    with _about(name, ""):
+        log = registry.read(given, named)
+        if changes.are_in(log.frame):
+            log = changes.of(log.frame.to_dict("records"), named)
     about = partial(_about, name, f" (frame = {log.code})" if log.code else "")
     with about():
         found = replace(columns, **log.columns).of(log.frame)
     if log.took or (found.given != columns.given and not found.is_own):
-        _say(name, log.frame, found, log.took)
+        _say(name, log, found)
     return log.frame, found, about
 
 
@@ -50,12 +59,14 @@ def _about(name: str, code: str) -> Iterator[None]:
         yield
     except InputError as error:
         text = str(error)
-        error.args = (f"{name}: {text}{code if 'frame' in text else ''}", *error.args[1:])
+        named = text if text.startswith(name) else f"{name}: {text}"
+        error.args = (f"{named}{code if 'frame' in text else ''}", *error.args[1:])
         raise
 
 
-def _say(name: str, frame: pd.DataFrame, columns: Columns, took: str) -> None:
+def _say(name: str, log: ForeignLog, columns: Columns) -> None:
     """What was taken for what, in one line, to whoever loads the file."""
-    roles = {role: label for role, label in columns.given.items() if label is not None}
-    named = ", ".join(f"{role}={label!r}" for role, label in roles.items())
-    print(f"{name}: {counted(len(frame), 'row')}; {'; '.join(filter(None, (took, named)))}", file=sys.stderr)
+    told = [log.took] if log.took else []
+    if log.code:  # else the columns are the format's own, and nobody has seen their names
+        told.append(", ".join(f"{role}={label!r}" for role, label in columns.given.items() if label is not None))
+    print(f"{name}: {counted(len(log.frame), 'row')}; {'; '.join(told)}", file=sys.stderr)

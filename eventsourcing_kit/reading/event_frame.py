@@ -10,11 +10,11 @@ import pandas as pd
 
 from eventsourcing_kit.events import json_values, renames, stored_data
 from eventsourcing_kit.formats.format import RAW
-from eventsourcing_kit.reading.frames import NO_TIME, column, field_names, integers, objects, strings, times
+from eventsourcing_kit.reading.frames import NO_TIME, JsonObject, column, field_names, integers, objects, strings, times
 from eventsourcing_kit.records import ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -165,7 +165,7 @@ class _Columns:
             if row in occurred:
                 self.occurred.append((at, occurred[row]))
             if row in metadata:
-                self.metadata.append((at, dict(metadata[row])))
+                self.metadata.append((at, JsonObject(metadata[row])))
             if ids_of is not None:
                 self.supplied.append((at, ids_of[row]))
 
@@ -206,7 +206,7 @@ class _Columns:
 
     def _metadata(self) -> Any:
         with json_values.plain_objects_only():
-            found = objects([{} for _ in range(self.count)])
+            found = objects([JsonObject() for _ in range(self.count)])
         for at, one in self.metadata:
             found[at] = one
         return found
@@ -251,11 +251,11 @@ class _Payload:
         for parts, values in zip(self._columns, columns, strict=True):
             parts.append(values)
 
-    def data(self) -> list[dict[str, Any]]:
+    def data(self) -> Sequence[dict[str, Any]]:
         """Event by event what was stored."""
         columns = [chain.from_iterable(parts) for parts in self._columns]
-        found = [dict(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
-        return found or [{} for _ in self.at.array()]
+        found = [JsonObject(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
+        return found or [JsonObject() for _ in self.at.array()]
 
     def placed(self, positions: Ints) -> Iterable[tuple[str, Ints, list[Any]]]:
         """Field by field the rows of the frame, and the values there; `positions` are those of all its rows."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic_core import to_json
 
 from eventsourcing_kit.records.moment import plain_us
 
@@ -23,6 +24,18 @@ TEXT = pd.StringDtype("python")  # else what else is installed decides it, and w
 _NOTHING = {type(None), type(pd.NA)}
 _EXACT_FLOAT = 1 << 53
 NO_TIME = np.iinfo(np.int64).min
+
+
+class JsonObject(dict[str, Any]):
+    """A dict that is JSON wherever a table has only text for it: in CSV, and in SQLite's tables."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return to_json(self).decode()
+
+    def __conform__(self, _: object) -> str:  # by which SQLite asks what to store
+        return str(self)
 
 
 def column(values: Sequence[Any]) -> Any:
