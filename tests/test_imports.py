@@ -13,12 +13,12 @@ import pytest
 import eventsourcing_kit as ek
 
 PUBLIC = [
-    "ANY", "Append", "ConcurrencyError", "DamagedError", "Decider", "DuplicateIdError", "Event",
+    "ANY", "Append", "Comparison", "ConcurrencyError", "DamagedError", "Decider", "DuplicateIdError", "Event",
     "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError", "MomentError",
     "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
     "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts",
-    "context", "copy", "fold", "from_file", "from_frame", "rescue", "schemas", "testing", "upcast",
+    "compare", "context", "copy", "fold", "from_file", "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 
