@@ -30,6 +30,7 @@ from eventsourcing_kit.errors import (
     SupersededError,
 )
 from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
+from eventsourcing_kit.events.tags import Tag
 from eventsourcing_kit.events.upcasters import upcast
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ __all__ = [
     "StoreClosedError",
     "Subscription",
     "SupersededError",
+    "Tag",
     "charts",
     "compare",
     "context",

@@ -265,6 +265,7 @@ class EventStore:
         id: Hashable = None,
         data: Hashable = None,
         metadata: Hashable = None,
+        tags: Hashable = None,
         unit: str | None = None,
         tz: str | tzinfo | None = None,
         dayfirst: bool | None = None,
@@ -276,8 +277,9 @@ class EventStore:
 
         The first arguments name columns. All others are payload, and a missing cell is left out of its event's data;
         or `data` names one that holds it whole, as dicts or JSON. An id that is no UUID becomes one (`uuid5`), and its
-        text stays in the metadata as `original_id`. The frames of `store.read().df()`, files that `export` wrote, and
-        formats that define what is what need no names; a load of a file says in one line what it took.
+        text stays in the metadata as `original_id`. `tags` names a column of lists of text; what an event's class makes
+        of its fields comes first. The frames of `store.read().df()`, files that `export` wrote, and formats that define
+        what is what need no names; a load of a file says in one line what it took.
 
         `unit` says what numbers count since 1970 ("s", "ms", "us" or "ns"), `tz` whose clocks show times that have no
         offset ("Europe/Berlin"), `dayfirst` whether 03/04/2025 is in April. Rows are ordered by their full times, equal
@@ -297,7 +299,7 @@ class EventStore:
         from eventsourcing_kit.loading.known import unknown
 
         writer, before = self._writing(), self.position
-        columns = Columns(stream, type, recorded_at, occurred_at, id, data, metadata, unit, tz, dayfirst)
+        columns = Columns(stream, type, recorded_at, occurred_at, id, data, metadata, tags, unit, tz, dayfirst)
         frame, columns, about = files.opened(frame, columns)
         with about():
             loaded = unknown(load.from_frame(frame, columns), self._log, known)
@@ -415,8 +417,9 @@ class EventStore:
 
         Columns: type and schema_version as stored; read_as and class_version, the type's name and version today; the
         number of events, and how many of them are ok as they are, upcast, left raw (dicts) or skipped by the store's
-        policy, or would_fail; position and message of the first that would; dropped, the fields for which the class
-        has no place, so that nobody reads them any more. Nothing is changed.
+        policy, or would_fail; untagged, how many lack a tag that their class makes today; position and message of the
+        first that would fail; dropped, the fields for which the class has no place, so that nobody reads them any more.
+        Nothing is changed.
 
         `progress` shows a bar; by default for long logs at a terminal or in a notebook, and never in a test.
         """

@@ -1,4 +1,4 @@
-"""The golden store of format 1: every version of the kit reads it, through every view, with these answers."""
+"""The golden stores: every version of the kit reads them, through every view, with these answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eventsourcing_kit.records import record
 from eventsourcing_kit.storage import keys
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
-from tests.golden.make import Deposited, Opened, make
+from tests.golden.make import Deposited, Enrolled, Opened, make, make_tagged
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1"
 STORE_ID = uuid.UUID("8c96bce4-3359-4f1e-80ec-045ffee1b99a")
@@ -34,6 +34,7 @@ def types() -> None:
     """The classes of `make`, whichever module was imported or cleared the registry before."""
     schema.register(Opened, "Golden.Opened", 1)
     schema.register(Deposited, "Golden.Deposited", 2)
+    schema.register(Enrolled, "Golden.Enrolled", 1)
 
 
 @pytest.fixture
@@ -172,3 +173,71 @@ def test_what_made_it_makes_the_same_today(copied: Path, tmp_path: Path) -> None
 
 def body(raw: bytes) -> bytes:
     return zlib.decompress(raw[52:]) if raw[3] else raw[52:]
+
+
+# format 2
+
+TAGGED = GOLDEN.parent / "format_2"
+LONG = "course:" + "9" * 990
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(TAGGED, tmp_path / "tagged"))
+
+
+def test_the_tags_of_format_2_read_back(tagged: Path) -> None:
+    """Of classes and given ones, of batches and loads; and everything beside them."""
+    with ek.EventStore(tagged, read_only=True) as store:
+        events = list(store.read())
+        assert [event.tags for event in events[:6]] == [
+            ("student:s1", "course:7"), (), ("student:s2", "with_others:s1", "with_others:s3"), (),
+            ("student:s3", "course:7", "vip"), ("a", "a\x00", "ä😀", ":", LONG),
+        ]  # fmt: skip
+        assert [event.tags for event in events[6:12]] == [("many", f"n:{n}") for n in range(6)]
+        assert [event.tags for event in events[12:]] == [(f"order:{n % 3}",) if n % 5 else () for n in range(20)]
+        assert events[0].data == Enrolled(student="s1", course=7)
+        assert (events[1].data, events[4].id, events[5].recorded_at) == (
+            {"tags": ["none"]}, uuid.UUID(int=7), START + timedelta(minutes=3)
+        )  # fmt: skip
+        assert [str(events[n].id) for n in (0, 31)] == [
+            "019b8d62-7a80-7000-8000-0001a3e13431", "019b909a-7400-7000-8000-0020b06850a4"
+        ]  # fmt: skip
+        frame = store.read().df()
+        assert frame["tags"].tolist() == [event.tags for event in events]
+        assert frame["data_tags"].dropna().tolist() == [["none"]]
+        assert store.verify()
+
+
+def test_the_commits_of_format_2_form_one_chain_with_those_of_format_1(tagged: Path) -> None:
+    """A commit without tags is of format 1."""
+    previous = record.NO_PREVIOUS
+    found = []
+    for raw in records_in(tagged):
+        commit = record.decode(raw)
+        assert commit.previous == previous
+        previous = record.digest(raw)
+        found.append((commit.first, commit.count, raw[2]))
+    assert found == [(1, 1, 2), (2, 1, 1), (3, 3, 2), (6, 1, 2), (7, 6, 2), (13, 20, 2)]
+
+
+def test_a_store_of_format_1_goes_on_with_tags(copied: Path) -> None:
+    """Only what has tags is of format 2; the rest stays as it was."""
+    then = records_in(copied)
+    with ek.EventStore(copied, clock=lambda: START, fsync=False) as store:
+        assert "tags" not in store.read("account-1", as_of=1).df().columns
+        store.append("x", Enrolled(student="s1"))
+        store.append("x", ek.NewEvent(type="Golden.Noted"))
+        assert store.read(after=47).df()["tags"].tolist() == [(), ("student:s1",), ()]
+        assert store.read().df().columns.tolist()[8:10] == ["metadata", "tags"]
+        assert store.verify()
+    now = records_in(copied)
+    assert now[: len(then)] == then
+    assert [raw[2] for raw in now[len(then) :]] == [2, 1]
+
+
+def test_what_made_format_2_makes_the_same_today(tagged: Path, tmp_path: Path) -> None:
+    """With the same clock and seed: the bodies of all commits, compression aside."""
+    make_tagged(tmp_path / "today")
+    today, then = ([body(raw) for raw in records_in(folder)] for folder in (tmp_path / "today", tagged))
+    assert today == then

@@ -17,8 +17,8 @@ PUBLIC = [
     "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError", "MomentError",
     "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
     "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
-    "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "charts",
-    "compare", "context", "copy", "fold", "from_file", "from_frame", "rescue", "schemas", "testing", "upcast",
+    "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "Tag",
+    "charts", "compare", "context", "copy", "fold", "from_file", "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 

@@ -104,7 +104,7 @@ class IndexCheck:
         if there is not None and _same(key, there, value, raw):
             return
         self._reported.add(key)
-        at = keys.number(value) if key[:1] == b"i" else record.decode(raw).first
+        at = _event(key, value) or record.decode(raw).first
         if there is None:
             self._damaged(name, at, f"the index of {name} lacks {_shown(key)}")
         elif self._names(key, there) and key[:1] == b"i":
@@ -174,6 +174,13 @@ def _position(key: bytes, value: bytes) -> int:
     if key[:1] == b"c":
         return keys.commit_entry(key, value).first
     return keys.number(value) if len(value) <= 8 else record.decode(value).first
+
+
+def _event(key: bytes, value: bytes) -> int | None:
+    """The position of the event that an index row is of; None where it is of a commit."""
+    if key[:1] == b"t":
+        return keys.tag_of(key)[1]
+    return keys.number(value) if key[:1] == b"i" else None
 
 
 def _shown(key: bytes) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from pydantic.errors import PydanticUserError
 
-from eventsourcing_kit.errors import SchemaError
+from eventsourcing_kit.errors import InputError, SchemaError
 from eventsourcing_kit.events import renames, schema, stored_data, upcasters
 from eventsourcing_kit.reading import frames
 
@@ -64,6 +65,7 @@ class _Counts:
     raw: int = 0
     skipped: int = 0
     would_fail: int = 0
+    untagged: int = 0
     position: int | None = None
     message: str | None = None
     dropped: set[str] = field(default_factory=set)
@@ -85,6 +87,7 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
         for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
             counts = found.setdefault((shape.type, shape.schema_version), _Counts())
             _count(counts, log, commit, shape, rows)
+            counts.untagged += _untagged(commit, shape, rows)
         advance(commit.count)
     kinds = [schema.registered(renames.current(type_)) for type_, _ in found]
     counted = list(found.values())
@@ -96,7 +99,7 @@ def check(log: Log, advance: Callable[[int], object]) -> pd.DataFrame:
             "class_version": frames.nullable([None if kind is None else kind.version for kind in kinds]),
             **{
                 name: frames.nullable([getattr(one, name) for one in counted])
-                for name in ("events", "ok", "upcast", "raw", "skipped", "would_fail", "position")
+                for name in ("events", "ok", "upcast", "raw", "skipped", "would_fail", "untagged", "position")
             },
             "message": _texts([one.message for one in counted]),
             "dropped": frames.objects([sorted(one.dropped) for one in counted]),
@@ -137,6 +140,22 @@ def _try(counts: _Counts, shape: StoredShape, positions: list[int]) -> None:
             stored_data.from_columns(*what, [[column[at]] for column in shape.columns], [positions[at]])
         except SchemaError as error:
             counts.failed(len(failing), positions[at], str(error))
+
+
+def _untagged(commit: Commit, shape: StoredShape, rows: Ints) -> int:
+    """How many of the events lack a tag that their class makes today."""
+    kind = stored_data.reader(shape.type, shape.schema_version)
+    if kind is None or not kind.tag_fields:
+        return 0
+    lacking, what, positions = 0, (shape.type, shape.schema_version, shape.fields), (rows + commit.first).tolist()
+    bad = set(stored_data.misfits(*what, shape.columns, positions))
+    read = [i for i in range(len(rows)) if i not in bad]
+    columns = [[column[i] for i in read] for column in shape.columns]
+    events = stored_data.from_columns(*what, columns, [positions[i] for i in read])
+    for row, event in zip(rows[read].tolist(), events, strict=True):
+        with suppress(InputError):  # where no tag can be made of it
+            lacking += not set(kind.tags_of(event.__dict__)).issubset(commit.tags.get(row, ()))
+    return lacking
 
 
 def _texts(values: list[str | None] | list[str]) -> Any:

@@ -202,7 +202,7 @@ def legend(title: str, orient: Any = "right", names: pd.Series | None = None) ->
 
 def event_tooltip(lane: str, color: str, marks: pd.DataFrame) -> list[alt.Tooltip]:
     """Name what is told on hover; all of it text, because a time would be told in the viewer's own zone."""
-    told = {"type": "what", "happened": "with", "color": color, "count": "events"}
+    told = {"type": "what", "happened": "with", "tags": "tags", "color": color, "count": "events"}
     told |= {"lane": lane, "when": "when", "position": "position", "last": "to position"}
     if "count" not in marks:
         told = {name: title for name, title in told.items() if name != "last" and (name, title) != ("color", "type")}

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from eventsourcing_kit.errors import InputError
+from eventsourcing_kit.reading.event_frame import TAGGED, TAGS
 
 TEXT_LIMIT = 160
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {0xFFFE: 0xFFFD, 0xFFFF: 0xFFFD}
@@ -276,7 +277,11 @@ def event_marks(
         marks, note = placed(marks, max_marks)
     if "count" not in marks:
         ends = " – " + utc_text(marks["last"]).where(marks["last"].notna(), "now") if end else ""
-        marks = marks.assign(when=utc_text(marks["time"]) + ends, happened=payload_text(frame.iloc[marks.index]))
+        rows = frame.iloc[marks.index]
+        if frame.attrs.get(TAGGED):
+            marks = marks.assign(tags=[", ".join(own) for own in rows[TAGS]])
+            rows = rows.drop(columns=TAGS)
+        marks = marks.assign(when=utc_text(marks["time"]) + ends, happened=payload_text(rows))
     notes = [left_out(len(shown), there, f"{lane}s", "those with the most events"), note]
     return marks.reset_index(drop=True), [one for one in notes if one]
 

@@ -6,6 +6,7 @@ Each module imports only from those above it.
     hints            what was probably meant, and warnings that point at people's own line
     callables        functions that people give: what a call of one does, and which is which
     json_values      plain JSON: what of it is taken, how it is copied, how values are shown
+    tags             what an event is about besides its stream
     schema           the registry of event types, and how each one's data are read
     dumping          events on their way to plain JSON; what would read back different is refused
     renames          renamed event types: the name of today

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import renames, schema, sending, upcasters, wanted
+from eventsourcing_kit.events import renames, schema, sending, tags, upcasters, wanted
 from eventsourcing_kit.events.texts import time_text
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 
 Types: TypeAlias = "str | type[Event] | Sequence[str | type[Event]]"
@@ -59,10 +59,10 @@ class Event(BaseModel):
 
 @dataclass(frozen=True, init=False)
 class NewEvent:
-    """An event on its way into the store: a fact with its own id, time or metadata, or a fact without a class.
+    """An event on its way into the store: a fact with its own id, time, metadata or tags, or a fact without a class.
 
     `id` (a UUID or its text) makes the append safe to repeat; `occurred_at` is an aware datetime; `metadata` is
-    plain JSON.
+    plain JSON; `tags` say what the event is about, beside those that its class gives it.
 
     >>> NewEvent(type="Shipped", data={"to": "Oslo"})
     NewEvent(type='Shipped', data={'to': 'Oslo'})
@@ -74,6 +74,7 @@ class NewEvent:
     id: uuid.UUID | str | None
     occurred_at: datetime | str | None
     metadata: Mapping[str, Any] | None
+    tags: Collection[str] | None
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class NewEvent:
         id: uuid.UUID | str | None = None,
         occurred_at: datetime | str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        tags: Collection[str] | None = None,
     ) -> None:
         if event is not None and (type is not None or data is not None):
             raise InputError("a NewEvent takes either an event object, or type= and data=, not both")
@@ -92,7 +94,7 @@ class NewEvent:
             raise InputError("a NewEvent takes an event object, or type='Shipped' and data={…}")
         if event is not None and (not isinstance(event, Event) or event.__class__ is Event):
             raise InputError(f"{event!r} is no event; a NewEvent takes an instance of a class X(ek.Event)")
-        values = {"event": event, "id": id, "occurred_at": occurred_at, "metadata": metadata}
+        values = {"event": event, "id": id, "occurred_at": occurred_at, "metadata": metadata, "tags": tags}
         values["type"] = event.__event_schema__.name if event is not None else type
         values["data"] = {} if data is None else data
         for name, value in values.items():
@@ -101,7 +103,7 @@ class NewEvent:
     def __repr__(self) -> str:
         data = dict(self.data) if isinstance(self.data, Mapping) else self.data  # what it may be, the append tells
         shown = [f"type={self.type!r}", f"data={data!r}"] if self.event is None else [repr(self.event)]
-        for name in ("id", "occurred_at", "metadata"):
+        for name in ("id", "occurred_at", "metadata", "tags"):
             value = getattr(self, name)
             if value is not None:
                 shown.append(f"{name}={str(value) if name == 'id' else value!r}")
@@ -119,7 +121,8 @@ class RecordedEvent:
     store recorded it; `occurred_at`, where it was given, when it happened.
 
     `type` is the type's name today, also where the event was stored under a former name; `schema_version` is the one
-    that it was stored with, while `data` was brought to the class's. `store_id` is that of the store that recorded it.
+    that it was stored with, while `data` was brought to the class's. `tags` are those that it was stored with.
+    `store_id` is that of the store that recorded it.
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore(clock=ek.testing.clock("2026-01-05T09:00:00Z"))
@@ -138,6 +141,7 @@ class RecordedEvent:
     occurred_at: datetime | None
     metadata: dict[str, Any] = field(hash=False)
     data: Any = field(hash=False)
+    tags: tuple[str, ...] = ()
     store_id: uuid.UUID | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -147,7 +151,8 @@ class RecordedEvent:
         )
 
     def _repr_html_(self) -> str:
-        rows = ((f.name, getattr(self, f.name)) for f in fields(self) if f.compare)
+        shown = (f.name for f in fields(self) if f.compare and (f.name != "tags" or self.tags))
+        rows = ((name, ", ".join(self.tags) if name == "tags" else getattr(self, name)) for name in shown)
         return _table((name, str(value) if name == "id" else _shown(value)) for name, value in rows)
 
 
@@ -168,6 +173,7 @@ class _Unfrozen:
         occurred_at: datetime | None,
         metadata: dict[str, Any],
         data: Any,
+        tags: tuple[str, ...],
         store_id: uuid.UUID | None,
     ) -> None:
         self.store_id = store_id
@@ -181,6 +187,7 @@ class _Unfrozen:
         self.occurred_at = occurred_at
         self.metadata = metadata
         self.data = data
+        self.tags = tags
         self.__class__ = RecordedEvent  # type: ignore[assignment]  # the same slots
 
 
@@ -202,6 +209,8 @@ def _define(cls: type[Event], name: str, version: int, renamed_from: Types) -> s
     former = wanted.names(renamed_from)
     renames.check(name, former)
     upcasters.check_class(name, version)
+    if cls.__pydantic_complete__:  # else its first event tells
+        tags.fields_of(cls)
     defined = schema.register(cls, name, version)
     renames.define(name, former)
     if former:

@@ -19,7 +19,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, TypeAdapter, Validation
 from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import hints
+from eventsourcing_kit.events import hints, tags
 from eventsourcing_kit.events.json_values import (
     PLAIN_TYPES,
     check_name,
@@ -80,6 +80,15 @@ class Schema:
         """The class's field names, in their order."""
         return list(self.cls.model_fields)
 
+    @cached_property
+    def tag_fields(self) -> tuple[str, ...]:
+        """The fields that make tags."""
+        return tags.fields_of(self.cls)
+
+    def tags_of(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """The tags that the values of an event's fields make, as its object has them or as they are stored."""
+        return tags.of(self.name, self.tag_fields, values) if self.tag_fields else ()
+
     @property
     def required(self) -> frozenset[str]:
         """The fields that have no default."""
@@ -117,7 +126,8 @@ class Schema:
         infos = self.cls.model_fields.values()
         config = self.cls.model_config
         own_settings = not _PLAIN_CONFIG.issuperset(config) or config.get("extra") == "allow"
-        if own_settings or self._has_code or any(info.metadata or info.exclude for info in infos):
+        marked: tuple[list[Any], ...] = ([], [tags.MARK])
+        if own_settings or self._has_code or any(info.metadata not in marked or info.exclude for info in infos):
             return None
         found = {name: _plain_types(info.annotation) for name, info in self.cls.model_fields.items()}
         return found if all(found.values()) else None
@@ -229,10 +239,15 @@ def _names_of(field: str, info: FieldInfo) -> Iterator[str]:
             yield first
 
 
+def _unmarked(annotation: Any) -> Any:
+    """The type that an `ek.Tag` is of."""
+    return get_args(annotation)[0] if getattr(annotation, "__metadata__", ()) == (tags.MARK,) else annotation
+
+
 def _plain_types(annotation: Any) -> frozenset[type]:
     """The plain types that an annotation admits; none where it admits any other."""
     is_union = get_origin(annotation) in (Union, UnionType)
-    kinds = frozenset(get_args(annotation) if is_union else (annotation,))
+    kinds = frozenset(map(_unmarked, get_args(annotation) if is_union else (annotation,)))
     return kinds if kinds <= PLAIN_TYPES else frozenset()
 
 

@@ -216,6 +216,8 @@ def _about(events: tuple[Event | NewEvent, ...], handled: Handled) -> list[str]:
             actual = getattr(came, name)
             if said is not None and str(said) != str(actual) and not difference.same(said, actual):
                 lines.append(f"event {i}, {name}: expected {said!r}, actual {actual!r}")
+        if isinstance(one, NewEvent) and not set(one.tags or ()).issubset(came.tags):
+            lines.append(f"event {i}, tags: expected {list(one.tags or ())!r}, actual {list(came.tags)!r}")
     return lines
 
 

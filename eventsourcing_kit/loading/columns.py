@@ -13,14 +13,14 @@ from eventsourcing_kit.events import json_values
 from eventsourcing_kit.formats import conventions
 from eventsourcing_kit.formats.format import OWN, RAW
 from eventsourcing_kit.loading.times import Times
-from eventsourcing_kit.reading.event_frame import ATTRIBUTES, FIELDS
+from eventsourcing_kit.reading.event_frame import ATTRIBUTES, FIELDS, TAGGED, TAGS
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
 _NAMED = ("stream", "type", "recorded_at")
-ROLES = (*_NAMED, "occurred_at", "id", "data", "metadata")
+ROLES = (*_NAMED, "occurred_at", "id", "data", "metadata", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Columns:
     id: Hashable = None
     data: Hashable = None
     metadata: Hashable = None
+    tags: Hashable = None
     unit: str | None = None
     tz: str | dt.tzinfo | None = None
     dayfirst: bool | None = None
@@ -72,7 +73,13 @@ class Columns:
         has_time = "occurred_at" in frame.columns
         noted = frame.attrs.get(RAW)
         is_raw = "data" in frame.columns and bool(self.data is not None or noted)
-        if noted is None and not is_raw and set(frame.columns) - set(ATTRIBUTES) == {"data"}:
+        tagged = self.tags is not None or frame.attrs.get(TAGGED, is_raw or None)
+        if TAGS in frame.columns and tagged is None:
+            raise InputError(
+                "the column 'tags' may be the events' tags, or their field of that name; say tags='tags' for the "
+                "first, or frame.attrs['tagged'] = False for the second"
+            )
+        if noted is None and not is_raw and set(frame.columns) - {*ATTRIBUTES, TAGS} == {"data"}:
             raise InputError(
                 "the column 'data' may be all that the events say, or their one field of that name; say data='data' "
                 "for the first, or name the fields: frame.attrs['raw'] = False"
@@ -81,6 +88,7 @@ class Columns:
         return replace(
             self, **named, occurred_at="occurred_at" if has_time else None, data="data" if is_raw else None,
             position="position", schema_version="schema_version", is_own=True, is_raw=is_raw, is_sparse=True,
+            tags=TAGS if tagged and TAGS in frame.columns else None,
         )  # fmt: skip
 
     @property

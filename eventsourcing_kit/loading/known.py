@@ -79,12 +79,14 @@ def _check_same(loaded: Loaded, at: np.ndarray, positions: list[int], log: Log) 
         *there, data = stored[position - commit.first]
         if in_cells:  # which leave out what is null
             data = {name: value for name, value in data.items() if value is not None or name in given}
+        tags = set(commit.tags.get(position - commit.first, ()))
         us = int(sorted_rows.times[i])
         is_same = there == [draft.stream, renames.current(draft.type), us, draft.occurred_us]
+        is_same &= not loaded.says_tags or tags == set(draft.tags)
         if not is_same or not _says_the_same(draft, given, data):
             raise InputError(
                 f"the id {draft.id} is that of the event at position {position}, which is another: its stream, type, "
-                "times or data are not the row's; give the row a new id, or leave it out"
+                "times, tags or data are not the row's; give the row a new id, or leave it out"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,9 @@ import pandas as pd
 from pydantic_core import from_json
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, OutcomeUnknownError
-from eventsourcing_kit.events import json_values, schema
+from eventsourcing_kit.events import json_values, schema, tags
 from eventsourcing_kit.events.texts import counted
-from eventsourcing_kit.loading.cells import missing, plain_column, where
+from eventsourcing_kit.loading.cells import label, missing, plain_column, where
 from eventsourcing_kit.loading.payload import Cells, Objects, checked, held_to
 from eventsourcing_kit.loading.times import left_out
 from eventsourcing_kit.reading.frames import NO_TIME, objects
@@ -61,8 +62,10 @@ class Loaded:
     ids: npt.NDArray[np.object_] | None
     occurred_us: Ints
     metadata: npt.NDArray[np.object_]
+    tags: npt.NDArray[np.object_]
     order: Ints
     given: list[Part]
+    says_tags: bool  # whether a column was named that says which tags the events have
 
     def __len__(self) -> int:
         return len(self.times)
@@ -88,6 +91,7 @@ class Loaded:
             {} if self.ids is None else dict(enumerate(self.ids[start:stop].tolist())),
             {i: us for i, us in enumerate(occurred) if us != NO_TIME},
             {i: one for i, one in enumerate(self.metadata[start:stop].tolist()) if one},
+            {i: one for i, one in enumerate(self.tags[start:stop].tolist()) if one},
         )
 
     def commits(self) -> Iterator[tuple[int, int]]:
@@ -111,7 +115,7 @@ class Loaded:
             ids=None if self.ids is None else self.ids[keep],
             **{
                 name: getattr(self, name)[keep]
-                for name in ("times", "stream_codes", "occurred_us", "metadata", "order")
+                for name in ("times", "stream_codes", "occurred_us", "metadata", "tags", "order")
             },
         )
 
@@ -126,9 +130,13 @@ def from_frame(frame: pd.DataFrame, columns: Columns) -> Loaded:
     kinds, kind_codes = _kinds(frame, columns)
     metadata = _objects(frame, columns.metadata)
     ids = None if columns.id is None else objects(_ids(frame[columns.id], metadata))
-    parts, given = _parts(frame, columns, kinds, kind_codes)
+    own_tags = _tags(frame, columns)
+    parts, given = _parts(frame, columns, kinds, kind_codes, own_tags)
     occurred = _occurred(frame, columns)
-    return Loaded(us[order], streams, stream_codes, parts, ids, occurred, metadata, order, given)
+    return Loaded(
+        us[order], streams, stream_codes, parts, ids, occurred, metadata, own_tags, order, given,
+        columns.tags is not None,
+    )  # fmt: skip
 
 
 def _order(us: Ints, finer: Ints, positions: pd.Series[Any] | None) -> Ints:
@@ -257,6 +265,24 @@ def _object(values: pd.Series[Any], i: int, cell: Any) -> dict[str, Any]:
     return found
 
 
+def _tags(frame: pd.DataFrame, columns: Columns) -> Any:
+    """A column of lists of text, or of their JSON, as tags; none where the cell is empty."""
+    found = objects([()] * len(frame))
+    if columns.tags is None:
+        return found
+    values = frame[columns.tags]
+    for i, cell in enumerate(values.tolist()):
+        if missing(cell):
+            continue
+        with suppress(ValueError):  # which is told below
+            cell = from_json(cell) if isinstance(cell, str) else cell
+        try:
+            found[i] = tags.given(cell.tolist() if isinstance(cell, np.ndarray) else cell, "its tags")
+        except InputError as error:
+            raise InputError(f"{where(values, i)}: {error}") from None
+    return found
+
+
 # -- types and data ---------------------------------------------------------------------------------------------------
 
 
@@ -273,8 +299,13 @@ def _kinds(frame: pd.DataFrame, columns: Columns) -> tuple[list[Kind], Ints]:
     return [(names[code], version) for code, version in found], both
 
 
-def _parts(frame: pd.DataFrame, columns: Columns, kinds: list[Kind], codes: Ints) -> tuple[list[Part], list[Part]]:
-    """The rows as their classes store them, where there are some; and as the frame has them."""
+def _parts(
+    frame: pd.DataFrame, columns: Columns, kinds: list[Kind], codes: Ints, given_tags: Any
+) -> tuple[list[Part], list[Part]]:
+    """The rows as their classes store them, where there are some; and as the frame has them.
+
+    What classes make of them as tags stands before the `given_tags`; but the kit's own frames say which they had.
+    """
     fields = {name: plain_column(values) for name, values in columns.payload(frame).items()}
     data = None if columns.data is None else _objects(frame, columns.data).tolist()
     given: Payload = (
@@ -291,9 +322,11 @@ def _parts(frame: pd.DataFrame, columns: Columns, kinds: list[Kind], codes: Ints
             own = {field: (cells[at], there[at]) for field, (cells, there) in fields.items()}
             held = held_to(kind, own, frame.index[at], nulls=columns.is_own)
         else:
-            stored = checked(kind, [data[i] for i in at.tolist()], frame.index[at])
-            held = Objects([(kind.name, kind.version)] * len(at), stored)
-        parts.append(Part(at, np.arange(len(at)), held))
+            held = checked(kind, [data[i] for i in at.tolist()], frame.index[at])
+        parts.append(Part(at, np.arange(len(at)), held.payload))
+        if held.tags is not None and not columns.is_own:
+            for i, made in zip(at.tolist(), held.tags, strict=True):
+                given_tags[i] = tags.joined(made, given_tags[i], f"the tags of row {label(frame.index, i)!r}")
     if loose.any():
         parts.insert(0, Part(everything[loose], everything[loose], given))
     return parts, [Part(everything, everything, given)]

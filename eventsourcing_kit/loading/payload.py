@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import compress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +18,7 @@ from eventsourcing_kit.reading.frames import objects
 from eventsourcing_kit.records.rows import Shape, by_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -33,6 +35,14 @@ class Payload(Protocol):
     def shapes(self, rows: Ints) -> tuple[list[Shape], Sequence[int]]:
         """The shapes of some of them, in order of appearance, and the index of each row's among them."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What rows say, held to the class of their type, and the tags that it makes of each; None where it makes none."""
+
+    payload: Payload
+    tags: list[tuple[str, ...]] | None
 
 
 class Cells:
@@ -80,7 +90,7 @@ class Objects:
         return by_shape([self._kinds[i] for i in at], [self._data[i] for i in at])
 
 
-def held_to(kind: schema.Schema, fields: Fields, labels: pd.Index[Any], *, nulls: bool) -> Payload:
+def held_to(kind: schema.Schema, fields: Fields, labels: pd.Index[Any], *, nulls: bool) -> Held:
     """Rows of a type that has a class, held to it; raises `InputError` naming the row, field and value that don't fit.
 
     With `nulls`, an empty cell of a field that the class needs is null.
@@ -93,14 +103,16 @@ def held_to(kind: schema.Schema, fields: Fields, labels: pd.Index[Any], *, nulls
     columns = kind.completed(fields, count)
     if columns is not None:
         filled = {name: (objects(values), everywhere) for name, values in columns.items()}
-        return Cells([(kind.name, kind.version)], np.zeros(count, dtype=np.int64), filled)
+        own = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        payload = Cells([(kind.name, kind.version)], np.zeros(count, dtype=np.int64), filled)
+        return Held(payload, _tags(kind, own, labels))
     found, codes = Cells([(kind.name, 1)], np.zeros(count, dtype=np.int64), fields).shapes(np.arange(count))
     values = [iter(zip(*shape.columns, strict=True)) for shape in found]
     data = [dict(zip(found[code].fields, next(values[code], ()), strict=True)) for code in codes]
-    return Objects([(kind.name, kind.version)] * count, checked(kind, data, labels))
+    return checked(kind, data, labels)
 
 
-def checked(kind: schema.Schema, data: list[dict[str, Any]], labels: pd.Index[Any]) -> list[dict[str, Any]]:
+def checked(kind: schema.Schema, data: list[dict[str, Any]], labels: pd.Index[Any]) -> Held:
     """The same rows as the class stores them."""
     try:
         made = kind.from_rows(data, strict_fields=True)
@@ -114,7 +126,22 @@ def checked(kind: schema.Schema, data: list[dict[str, Any]], labels: pd.Index[An
         ) from None
     except Exception as error:  # a class's own validators may raise anything
         raise _own_code_failed(kind, data, labels, error) from error
-    return dumping.dump_all(kind, made)
+    payload = Objects([(kind.name, kind.version)] * len(made), dumping.dump_all(kind, made))
+    return Held(payload, _tags(kind, (one.__dict__ for one in made), labels))
+
+
+def _tags(
+    kind: schema.Schema, rows: Iterable[Mapping[str, Any]], labels: pd.Index[Any]
+) -> list[tuple[str, ...]] | None:
+    if not kind.tag_fields:
+        return None
+    found: list[tuple[str, ...]] = []
+    for row in rows:
+        try:
+            found.append(kind.tags_of(row))
+        except InputError as error:
+            raise InputError(f"row {label(labels, len(found))!r}: {error}") from None
+    return found
 
 
 def _own_code_failed(

@@ -42,7 +42,7 @@ class Commits:
     def __init__(self) -> None:
         self.tail: Tail = ()
         self._last_commit: tuple[Table, Commit] | None = None
-        self._supplied: tuple[Table | None, int, bool] = None, -1, False  # whether there are any, as of which position
+        self._any: dict[tuple[bytes, bytes], tuple[Table | None, int, bool]] = {}  # see `_has_any`
 
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)
@@ -152,11 +152,20 @@ class Commits:
     @property
     def has_supplied_ids(self) -> bool:
         """Whether some events came with an id of their own; others carry their position in it."""
+        return self._has_any(keys.IDS)
+
+    @property
+    def has_tags(self) -> bool:
+        """Whether some events have tags."""
+        return self._has_any(keys.TAGS)
+
+    def _has_any(self, bounds: tuple[bytes, bytes]) -> bool:
+        """Whether an index has any row; asked again when the log has moved on."""
         table, upto = self.table, self.head.last  # before the look: what is stored meanwhile lies behind that
-        looked_in, looked_upto, found = self._supplied
+        looked_in, looked_upto, found = self._any.get(bounds, (None, -1, False))
         if looked_in is not table or not (found or looked_upto == upto):
-            found = table.one(*keys.IDS) is not None
-            self._supplied = table, upto, found
+            found = table.one(*bounds) is not None
+            self._any[bounds] = table, upto, found
         return found
 
     def _has_made(self, event_id: uuid.UUID, position: int) -> bool:

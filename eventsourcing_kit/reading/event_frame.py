@@ -25,17 +25,20 @@ if TYPE_CHECKING:
 ATTRIBUTES = (
     "id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata",
 )  # fmt: skip
-FIELDS = "fields"  # what a frame notes of itself in its `attrs`, as `RAW`, so that it can be loaded again
+TAGS = "tags"  # a column only where the store has any
+# What a frame notes of itself in its `attrs`, as `RAW`, so that it can be loaded again:
+FIELDS, TAGGED = "fields", "tagged"
 _MANY_SHAPES = 64  # in a commit
 _IDS_AT_ONCE = 50_000  # as text they take nine times their bytes for a moment
 
 
-def of_events(chunks: Iterable[tuple[Commit, Ints]], *, raw: bool = False) -> pd.DataFrame:
+def of_events(chunks: Iterable[tuple[Commit, Ints]], *, raw: bool = False, tagged: bool = False) -> pd.DataFrame:
     """One row an event: the record's attributes, then the payload's fields in order of appearance.
 
-    Where it is `raw`, types, schema versions and data are as they were stored, the data in one column of dicts.
+    Where it is `raw`, types, schema versions and data are as they were stored, the data in one column of dicts. Where
+    it is `tagged`, tags are among the attributes.
     """
-    found = _Columns(raw)
+    found = _Columns(raw, tagged)
     for commit, rows in chunks:
         with json_values.plain_objects_only():
             found.add(commit, rows)
@@ -98,9 +101,9 @@ class _Names:
 class _Columns:
     """Collects columns over many commits."""
 
-    def __init__(self, raw: bool) -> None:
+    def __init__(self, raw: bool, tagged: bool) -> None:
         self.count = 0
-        self._raw, self._name = raw, (str if raw else renames.current)
+        self._raw, self._name, self._tagged = raw, (str if raw else renames.current), tagged
         self.streams, self.stream_codes = _Names(), _Runs()
         self.types, self.type_codes = _Names(), _Runs()
         self.keys, self.schema_versions, self.times = _Runs(), _Runs(), _Runs()
@@ -108,6 +111,7 @@ class _Columns:
         self.supplied: list[tuple[int, Any]] = []
         self.occurred: list[tuple[int, int]] = []
         self.metadata: list[tuple[int, dict[str, Any]]] = []
+        self.tags: list[tuple[int, tuple[str, ...]]] = []
         self.payloads: dict[tuple[str | int, ...], Any] = {}  # in order of appearance, under () the loose ones
         self._loose = _Loose()
 
@@ -159,13 +163,15 @@ class _Columns:
         return found
 
     def _add_extras(self, commit: Commit, rows: Ints) -> None:
-        occurred, metadata = commit.occurred_us, commit.metadata
+        occurred, metadata, tags = commit.occurred_us, commit.metadata, commit.tags
         ids_of = commit.id_bytes if commit.has_supplied_ids else None
         for at, row in enumerate(rows.tolist(), self.count):
             if row in occurred:
                 self.occurred.append((at, occurred[row]))
             if row in metadata:
                 self.metadata.append((at, JsonObject(metadata[row])))
+            if row in tags:
+                self.tags.append((at, tags[row]))
             if ids_of is not None:
                 self.supplied.append((at, ids_of[row]))
 
@@ -182,13 +188,17 @@ class _Columns:
             "occurred_at": self._occurred_at(),
             "metadata": self._metadata(),
         }
-        fields = {"data": ("data", self._data())} if self._raw else self._fields(positions)
+        if self._tagged:
+            columns[TAGS] = self._tags()
+        fields = {"data": ("data", self._data())} if self._raw else self._fields(positions, columns)
         frame = pd.DataFrame(columns | {name: values for name, (_, values) in fields.items()}, copy=False)
         renamed = {name: field for name, (field, _) in fields.items() if name != field}
         if renamed:
             frame.attrs[FIELDS] = renamed
         if "data" in fields:
             frame.attrs[RAW] = self._raw
+        if TAGS in frame.columns:
+            frame.attrs[TAGGED] = self._tagged
         return frame
 
     def _ids(self, positions: Ints, us: Ints) -> Any:
@@ -211,19 +221,25 @@ class _Columns:
             found[at] = one
         return found
 
+    def _tags(self) -> Any:
+        found = objects([()] * self.count)
+        for at, own in self.tags:
+            found[at] = own
+        return found
+
     def _data(self) -> Any:
         found = objects([None] * self.count)
         for payload in self.payloads.values():
             found[payload.at.array()] = objects(payload.data())
         return found
 
-    def _fields(self, positions: Ints) -> dict[str, tuple[str, Any]]:
+    def _fields(self, positions: Ints, attributes: Iterable[str]) -> dict[str, tuple[str, Any]]:
         """By the columns' names the fields and their values."""
         found: dict[str, list[tuple[Ints, list[Any]]]] = {}
         for payload in self.payloads.values():
             for name, at, values in payload.placed(positions):
                 found.setdefault(name, []).append((at, values))
-        names = field_names(found, ATTRIBUTES)
+        names = field_names(found, attributes)
         return {names[field]: (field, _field(self.count, parts)) for field, parts in found.items()}
 
 

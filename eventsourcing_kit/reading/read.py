@@ -161,7 +161,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
     data = data_of(commit, rows)
     shapes, streams, first = commit.shapes, commit.streams, commit.first
     extras = commit.has_extras
-    occurred, metadata = (commit.occurred_us, commit.metadata) if extras else ({}, {})
+    occurred, metadata, tags = (commit.occurred_us, commit.metadata, commit.tags) if extras else ({}, {}, {})
     columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
     plain = [column[rows].tolist() for column in columns]
     names = {code: renames.current(shapes[code].type) for code in set(plain[2])}
@@ -182,6 +182,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             from_us(occurred[row]) if row in occurred else None,
             json_values.copy_json(metadata[row]) if row in metadata else {},
             one,
+            tags.get(row, ()),
             commit.store,
         )
 
@@ -204,6 +205,7 @@ def _only(commit: Commit) -> RecordedEvent:
         None if occurred is None else from_us(occurred),
         {} if metadata is None else json_values.copy_json(metadata),
         data,
+        commit.tags.get(0, ()),
         commit.store,
     )
 
@@ -256,6 +258,8 @@ class Read:
     def df(self, *, raw: bool = False) -> pd.DataFrame:
         """The same as a DataFrame: one row an event; the record's attributes, then the payload's fields.
 
+        A column `tags` is among the attributes where any event of the store has some.
+
         With `raw`, types, schema versions and data are as they were stored, the data in one column of dicts: from such
         a frame `ek.from_frame(frame)` makes equal events. From a plain one it makes those that today's classes see.
 
@@ -267,7 +271,7 @@ class Read:
         from eventsourcing_kit.reading import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()
-        frame = event_frame.of_events(self._chunks(), raw=raw)
+        frame = event_frame.of_events(self._chunks(), raw=raw, tagged=self._log.has_tags)
         if self._log.policies.skips:
             frame.attrs["skipped"] = self.skipped
         return frame
@@ -289,7 +293,8 @@ class Read:
         self._log.refresh()
         most = self._selection.upto - self._selection.after
         with bar(most, progress, worth_it=most >= _ROWS_WORTH_A_BAR) as advance:
-            registry.export(path, Exported(self._log.store_id, self._chunks, advance), lossy=lossy)
+            events = Exported(self._log.store_id, self._chunks, advance, tagged=self._log.has_tags)
+            registry.export(path, events, lossy=lossy)
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -318,7 +323,8 @@ class Read:
 
     def _repr_html_(self) -> str:
         head = list(islice(self, _SHOWN + 1))
-        names = ("position", "stream", "version", "recorded_at", "type", "data")
+        names = ["position", "stream", "version", "recorded_at", "type", "data"]
+        names += ["tags"] if any(event.tags for event in head) else []
         rows = "".join(
             "<tr>" + "".join(f"<td>{escape(_cell(getattr(event, name)))}</td>" for name in names) + "</tr>"
             for event in head[:_SHOWN]
@@ -332,4 +338,6 @@ def _cell(value: object) -> str:
     """A payload may be huge."""
     if isinstance(value, datetime):
         return time_text(value)
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return value if isinstance(value, str) else json_values.shown(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from eventsourcing_kit.events.tags import MOST_BYTES, MOST_TAGS
 from eventsourcing_kit.records.ids import POSITION_LIMIT
 from eventsourcing_kit.records.moment import FIRST_US, LAST_US
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 MOST_EVENTS = 1 << 22
-MOST_TAGS, MOST_TAG_BYTES = 10_000, 1000  # of an event, of a tag
 EXTRAS = frozenset(("ids", "occurred", "metadata", "tags"))
 NEW_IN_2 = frozenset(("tags", "parent"))
 _KNOWN_IN_2 = EXTRAS | NEW_IN_2 | {"position", "count", "key", "time", "times", "streams", "stream", "shapes", "shape"}
@@ -135,7 +135,7 @@ def _check_tags(body_tags: list[Any], count: int) -> None:
     _check_rows(at, codes, count)
     if not at or any(later <= row for row, later in pairwise(at)):
         raise ValueError("the events that have tags are none, or not in order")
-    if set(map(type, tags)) != {str} or not 1 <= min(map(_size, tags)) <= max(map(_size, tags)) <= MOST_TAG_BYTES:
+    if set(map(type, tags)) != {str} or not 1 <= min(map(_size, tags)) <= max(map(_size, tags)) <= MOST_BYTES:
         raise ValueError("a tag is no text, empty or too long")
     if len(set(tags)) < len(tags):
         raise ValueError("a tag stands twice")

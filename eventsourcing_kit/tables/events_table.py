@@ -1,4 +1,7 @@
-"""The raw log as a table: each event as it is stored, its metadata and data as JSON."""
+"""The raw log as a table: each event as it is stored, its metadata and data as JSON, and its tags as a list of text.
+
+The column of tags is there from the first event on that has any.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,19 @@ _COLUMNS = {
     "position": "BIGINT", "stream": "VARCHAR", "version": "BIGINT", "type": "VARCHAR", "schema_version": "BIGINT",
     "recorded_at": _TIME, "occurred_at": _TIME, "id": "VARCHAR", "metadata": "JSON", "data": "JSON",
 }  # fmt: skip
+_TAGS, _NO_TAGS = {"tags": "VARCHAR[]"}, "[]"
 
 
 class EventsTable(Table):
     """The table `events`, a row an event. No code of people's makes its rows, so it is never stale."""
+
+    def __init__(self, kept: Kept) -> None:
+        super().__init__(kept)
+        self._is_tagged = False  # whether the column is known to be there
+
+    def undo(self) -> None:
+        """The column may not be there after all."""
+        self._is_tagged = False
 
     def new(self, release: int) -> EventsTable:
         """One that holds nothing yet."""
@@ -41,24 +53,33 @@ class EventsTable(Table):
 
     def write(self, duck: Duck, log: Log, upto: int, *, visible: bool) -> Kept:
         """Add the events up to a position."""
-        columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+        kinds = _COLUMNS | _TAGS
+        columns: dict[str, list[Any]] = {name: [] for name in kinds}
         for commit in log.commits(self.position, upto):
             for name, values in _columns(commit).items():
                 columns[name] += values
-        self.insert(duck, self.relation(), {name: _given(_COLUMNS[name], values) for name, values in columns.items()})
+        if set(columns["tags"]) <= {_NO_TAGS}:
+            del columns["tags"]
+        elif not self._is_tagged:
+            self._is_tagged = True
+            duck.run(f"ALTER TABLE {self.relation()} ADD COLUMN IF NOT EXISTS tags {_TAGS['tags']} DEFAULT []")
+            if visible:
+                self.show(duck)
+        self.insert(duck, self.relation(), {name: _given(kinds[name], values) for name, values in columns.items()})
         return self.kept
 
 
 def _given(kind: str, values: list[Any]) -> tuple[Any, str]:
     if kind in ("BIGINT", _TIME):
         return frames.nullable(values), "make_timestamptz({})" if kind == _TIME else "{}"
-    return frames.strings(frames.objects(values)), f"CAST({{}} AS {kind})"
+    as_json = "CAST({} AS JSON)" if kind == _TAGS["tags"] else "{}"
+    return frames.strings(frames.objects(values)), f"CAST({as_json} AS {kind})"
 
 
 def _columns(commit: Commit) -> dict[str, list[Any]]:
     """A commit's events, by column."""
     rows, shapes, streams = range(commit.count), commit.shapes, commit.streams
-    codes, occurred, metadata = commit.shape_codes.tolist(), commit.occurred_us, commit.metadata
+    codes, occurred, metadata, tags = commit.shape_codes.tolist(), commit.occurred_us, commit.metadata, commit.tags
     data = ["{}"] * commit.count
     for shape, own in zip(shapes, commit.rows_of_shapes, strict=True):
         for row, *values in zip(own.tolist(), *shape.columns, strict=True):
@@ -74,6 +95,7 @@ def _columns(commit: Commit) -> dict[str, list[Any]]:
         "id": ids.to_text(commit.id_bytes),
         "metadata": [_json(metadata[row]) if row in metadata else "{}" for row in rows],
         "data": data,
+        "tags": [_json(tags[row]) if row in tags else _NO_TAGS for row in rows],
     }
 
 

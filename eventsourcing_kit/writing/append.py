@@ -101,7 +101,9 @@ class Submission:
 
     def size(self) -> int:
         """The bytes of all that it says, names of streams, types and fields included."""
-        return len(to_json([self.rows.streams, self.rows.shapes, *self.rows.metadata.values()]))
+        return len(
+            to_json([self.rows.streams, self.rows.shapes, *self.rows.metadata.values(), *self.rows.tags.values()])
+        )
 
 
 @dataclass

@@ -11,12 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import dumping, json_values, schema, stored_data
+from eventsourcing_kit.events import dumping, json_values, schema, stored_data, tags
 from eventsourcing_kit.events.command_context import around, within
 from eventsourcing_kit.events.event import Event, NewEvent
 from eventsourcing_kit.records.moment import aware_us, from_us
 from eventsourcing_kit.records.rows import Draft, Rows, Shape
 from eventsourcing_kit.writing.append import Append, Batch, Events, Submission, check_expected
+
+_Data = tuple[int, dict[str, Any], tuple[str, ...]]
 
 
 def submission(appends: Iterable[Append]) -> Submission:
@@ -60,7 +62,11 @@ def rows_of(stream: str, events: Events, metadata: Mapping[str, Any] | None = No
         return Rows.of([_draft(stream, event, row, shared) for event, row in zip(several, data, strict=True)])
     codes = [0] * len(several)
     extras = {} if shared is None else dict.fromkeys(range(len(several)), shared)
-    return Rows([stream], codes, [Shape(kind.name, kind.version, kind.plain_names, columns)], codes, {}, {}, extras)
+    rows = Rows([stream], codes, [Shape(kind.name, kind.version, kind.plain_names, columns)], codes, {}, {}, extras)
+    if kind.tag_fields:
+        tagged = ((i, kind.tags_of(event.__dict__)) for i, event in enumerate(several))
+        rows.tags = {i: own for i, own in tagged if own}
+    return rows
 
 
 def as_read(draft: Draft, event: Event | NewEvent) -> Any:
@@ -78,8 +84,11 @@ def as_event(draft: Draft) -> NewEvent:
     kind = schema.registered(draft.type)
     if kind is not None:
         (event,) = kind.from_rows([draft.data])
-        return NewEvent(event, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
-    return NewEvent(type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata)
+        return NewEvent(event, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata, tags=draft.tags or None)
+    return NewEvent(
+        type=draft.type, data=draft.data, id=draft.id, occurred_at=occurred_at, metadata=draft.metadata,
+        tags=draft.tags or None,
+    )  # fmt: skip
 
 
 def _several(events: Any) -> list[Any]:
@@ -105,21 +114,21 @@ def _only_class(events: list[Any]) -> schema.Schema | None:
     return only.__event_schema__ if not others and issubclass(only, Event) and only is not Event else None
 
 
-def _data(events: list[Any]) -> list[tuple[int, dict[str, Any]]]:
-    """Schema version and plain JSON of each event; events of one class are dumped together, which is faster."""
-    found: list[tuple[int, dict[str, Any]]] = [(1, {})] * len(events)
+def _data(events: list[Any]) -> list[_Data]:
+    """Schema version, plain JSON and class's tags of each event; those of one class together, which is faster."""
+    found: list[_Data] = [(1, {}, ())] * len(events)
     by_class: defaultdict[schema.Schema, list[tuple[int, Event]]] = defaultdict(list)
     for i, event in enumerate(events):
         typed = event if isinstance(event, Event) and type(event) is not Event else _typed(event)
         if typed is not None:
             by_class[typed.__event_schema__].append((i, typed))
         elif isinstance(event, NewEvent):
-            found[i] = (1, _untyped(event))
+            found[i] = (1, _untyped(event), ())
     for kind, members in by_class.items():
         rows = dumping.dump_all(kind, [event for _, event in members])
         stored_data.check_newest(kind, rows)
-        for (i, _), row in zip(members, rows, strict=True):
-            found[i] = (kind.version, row)
+        for (i, event), row in zip(members, rows, strict=True):
+            found[i] = (kind.version, row, kind.tags_of(event.__dict__))
     return found
 
 
@@ -160,14 +169,16 @@ def _untyped(event: NewEvent) -> dict[str, Any]:
     return plain
 
 
-def _draft(
-    stream: str, event: Event | NewEvent, data: tuple[int, dict[str, Any]], shared: dict[str, Any] | None
-) -> Draft:
+def _draft(stream: str, event: Event | NewEvent, data: _Data, shared: dict[str, Any] | None) -> Draft:
+    version, row, own_tags = data
     if isinstance(event, Event):
-        return Draft(stream, event.__event_schema__.name, *data, metadata=shared)
+        return Draft(stream, event.__event_schema__.name, version, row, metadata=shared, tags=own_tags)
     own = _metadata(event.metadata, f"the metadata of {event.type}")
     metadata = {**(shared or {}), **own} or None
-    return Draft(stream, event.type, *data, _id(event.id), _occurred(event), metadata)
+    if event.tags is not None:
+        where = f"the tags of {event.type}"
+        own_tags = tags.joined(own_tags, tags.given(event.tags, where), where)
+    return Draft(stream, event.type, version, row, _id(event.id), _occurred(event), metadata, own_tags)
 
 
 def _metadata(metadata: Mapping[str, Any] | None, where: str) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def first_receipts(log: Log, submission: Submission, answered: Callable[[], None
     what = differ[at] or ("their order was another" if None not in found else "some of its events were not among them")
     raise DuplicateIdError(
         f"the id {drafts[at].id} is at position {found[at]} already, and this batch is not the one that was "
-        f"appended then (the same stream, order, types and data): {what}; give new events new ids, or leave the ids out"
+        f"appended then (the same stream, order, types, tags and data): {what}; give new events new ids, or leave "
+        "the ids out"
     )
 
 
@@ -78,6 +79,9 @@ class _Recorded:
         stream, type_ = commit.streams[int(commit.stream_codes[row])], renames.current(shape.type)
         if (stream, type_) != (draft.stream, renames.current(draft.type)):
             return f"{type_} of {stream!r} is stored there, and {draft.type} of {draft.stream!r} was given"
+        there = commit.tags.get(row, ())
+        if set(there) != set(draft.tags):
+            return f"its tags are {list(there)} there, and {list(draft.tags)} were given"
         data = {name: column[at] for name, column in zip(shape.fields, shape.columns, strict=True)}
         if _canonical(data) == _canonical(draft.data):
             return ""
