@@ -395,22 +395,26 @@ class EventStore:
         self._log.refresh()
         return self._log.head.last
 
-    def streams(self) -> pd.DataFrame:
-        """One row a stream, in order of appearance: stream, category, version, first_recorded_at, last_recorded_at."""
-        from eventsourcing_kit.reading import overview
+    def streams(self, *, as_of: Moment | None = None) -> pd.DataFrame:
+        """One row a stream, in order of appearance: stream, category, version, first_recorded_at, last_recorded_at.
 
-        self._log.refresh()
-        return overview.streams(self._log)
-
-    def types(self) -> pd.DataFrame:
-        """One row an event type, in order of appearance: type, events, schema_versions (those seen), registered.
-
-        Types stand under the names that they were stored with, also where they were renamed since.
+        Raises `MomentError` for what is no moment of this log.
         """
         from eventsourcing_kit.reading import overview
 
         self._log.refresh()
-        return overview.types(self._log)
+        return overview.streams(self._log, self._cut(as_of))
+
+    def types(self, *, as_of: Moment | None = None) -> pd.DataFrame:
+        """One row an event type, in order of appearance: type, events, schema_versions (those seen), registered.
+
+        Types stand under the names that they were stored with, also where they were renamed since. Raises
+        `MomentError` for what is no moment of this log.
+        """
+        from eventsourcing_kit.reading import overview
+
+        self._log.refresh()
+        return overview.types(self._log, self._cut(as_of))
 
     def check_schema(self, *, progress: bool | None = None) -> pd.DataFrame:
         """Have today's classes and upcasters read the whole log: one row a stored type and schema version.

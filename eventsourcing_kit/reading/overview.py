@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log.log import Log
 
 
-def streams(log: Log) -> pd.DataFrame:
-    """One row a stream: stream, category, version, first_recorded_at, last_recorded_at."""
+def streams(log: Log, upto: int) -> pd.DataFrame:
+    """One row a stream up to a position: stream, category, version, first_recorded_at, last_recorded_at."""
     found: dict[str, list[int]] = {}
-    for commit, rows in Selection(0, log.head.last).chunks(log):
+    for commit, rows in Selection(0, upto).chunks(log):
         codes, times, versions = commit.stream_codes[rows], commit.times[rows], commit.versions[rows]
         present, first = np.unique(codes, return_index=True)
         last = len(codes) - 1 - np.unique(codes[::-1], return_index=True)[1]
@@ -39,11 +39,11 @@ def streams(log: Log) -> pd.DataFrame:
     )
 
 
-def types(log: Log) -> pd.DataFrame:
+def types(log: Log, upto: int) -> pd.DataFrame:
     """One row an event type, by the name it was stored with: type, events, schema_versions, registered."""
     counts: dict[str, int] = {}
     versions: dict[str, set[int]] = {}
-    for commit, rows in Selection(0, log.head.last).chunks(log):
+    for commit, rows in Selection(0, upto).chunks(log):
         sizes = np.bincount(commit.shape_codes[rows], minlength=len(commit.shapes)).tolist()
         for shape, size in zip(commit.shapes, sizes, strict=True):
             if size:
