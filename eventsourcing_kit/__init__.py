@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.checking.report import Report
     from eventsourcing_kit.checking.schema_frames import schemas
     from eventsourcing_kit.events.command_context import context
+    from eventsourcing_kit.exploring.view import explore
     from eventsourcing_kit.folding.comparison import Comparison, compare
     from eventsourcing_kit.folding.history import History
     from eventsourcing_kit.folding.projection import GONE, Projection
@@ -75,6 +76,7 @@ _LATER = {
     "charts": "",
     "fold": "",
     "context": "events.command_context",
+    "explore": "exploring.view",
     "from_file": "store",
     "from_frame": "store",
     "copy": "store",
@@ -128,6 +130,7 @@ __all__ = [
     "compare",
     "context",
     "copy",
+    "explore",
     "fold",
     "from_file",
     "from_frame",

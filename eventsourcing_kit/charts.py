@@ -24,7 +24,6 @@ from eventsourcing_kit.drawing import comparison_data, lag_data, renderer
 from eventsourcing_kit.drawing.axes import (
     INK,
     OTHERS,
-    PALETTE,
     colors,
     event_tooltip,
     heading,
@@ -38,6 +37,7 @@ from eventsourcing_kit.drawing.axes import (
     time_axis,
     value_axis,
 )
+from eventsourcing_kit.drawing.palette import PALETTE
 from eventsourcing_kit.drawing.panels import (
     PANEL_WIDTH,
     blocks,

@@ -2,6 +2,7 @@
 
 Each module imports only from those above it.
 
+    palette          a colour for each name
     chart_data       frames made plain and small, ready to draw
     lag_data         what the lag chart is drawn from
     comparison_data  what the comparison chart is drawn from

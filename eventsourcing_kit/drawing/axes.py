@@ -8,11 +8,7 @@ import altair as alt
 import pandas as pd
 
 from eventsourcing_kit.drawing import chart_data as data
-
-PALETTE = [
-    *("#3b6ea5", "#e08e45", "#4f9d78", "#b8566f", "#8a78b4"),
-    *("#c9ab3f", "#45a3ab", "#94705a", "#d68fb4", "#6b7f99"),
-]
+from eventsourcing_kit.drawing.palette import PALETTE, colors_of
 
 
 def on_ground(light: str, dark: str) -> alt.ExprRef:
@@ -37,8 +33,6 @@ TICK_OF_ONE_YEAR = TICK.replace("utcmonth(datum.value) ? '%b %Y' : '%Y'", "'%b'"
 TICK_OF_DAYS = TICK.replace("utcdate(datum.value) > 1 ? '%b %d' : utcmonth(datum.value) ? '%b %Y' : '%Y'", "'%b %d'")
 MONTHS = pd.Timedelta(days=110)  # from here on, ticks lie months apart
 FINE = pd.Timedelta(milliseconds=5)  # up to here, an axis of times could not tell them apart: it knows milliseconds
-
-_colors: dict[str, int] = {}  # the place in the palette of each name that was drawn
 
 
 def position_axis(field: str, reach: tuple[float, float]) -> alt.Y:
@@ -174,19 +168,11 @@ def lane_offset() -> alt.YOffset:
 def colors(names: pd.Series) -> alt.Scale:
     """Return a scale with a colour of its own for each of the most frequent names, grey for all others.
 
-    A name keeps the colour with which it was first drawn in this process: in a notebook that runs from top to bottom
-    it has the same one in every chart. New names take the colours that the fewest have; where there are more names
-    than colours, two that meet in a chart may make one of them take another colour there.
+    A name keeps its colour in every chart (see `palette`).
     """
     own = data.most_frequent(names, len(PALETTE))
-    places: dict[str, int] = {}
-    for name in sorted(own, key=lambda name: name not in _colors):  # those known come first
-        free = [place for place in range(len(PALETTE)) if place not in places.values()]
-        fewest = min(free, key=lambda place: list(_colors.values()).count(place))
-        place = _colors.setdefault(name, fewest)
-        places[name] = place if place in free else fewest
     others = [name for name in names.unique() if name not in own]
-    palette: list[Any] = [PALETTE[places[name]] for name in own]
+    palette: list[Any] = [*colors_of(own).values()]
     return alt.Scale(domain=[*own, *others], range=[*palette, *[OTHERS] * len(others)])
 
 

@@ -14,7 +14,6 @@ from eventsourcing_kit.drawing.axes import (
     HALO,
     INK,
     PALE_INK,
-    PALETTE,
     WRONG,
     colors,
     event_tooltip,
@@ -29,6 +28,7 @@ from eventsourcing_kit.drawing.axes import (
     time_axis,
     value_axis,
 )
+from eventsourcing_kit.drawing.palette import PALETTE
 
 PANEL_WIDTH = 220
 

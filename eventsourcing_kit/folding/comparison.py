@@ -197,7 +197,7 @@ class Comparison:
                     "their events: give a time, such as the event's recorded_at"
                 )
             return self._a.stop(position), self._b.stop(position)
-        return self._a.stop(self.one._position(as_of)), self._b.stop(self.other._position(as_of))
+        return self._a.stop(self.one.position_of(as_of)), self._b.stop(self.other.position_of(as_of))
 
     def first(self) -> pd.Series[Any] | None:
         """Where they part: a row as those of `df()`, as of the earliest time at which any state differs, or None.

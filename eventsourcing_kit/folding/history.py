@@ -53,8 +53,8 @@ def fields_of(state: Any) -> dict[str, Any]:
     return {"state": state}
 
 
-def _has_fields(state: Any) -> bool:
-    """Whether `fields_of` takes the state apart."""
+def has_fields(state: Any) -> bool:
+    """Whether `fields_of` takes a state apart."""
     return fields_of(state).get("state", MISSING) is not state
 
 
@@ -86,6 +86,16 @@ class History:
         self.skipped = dict(rows.skipped)
         self._keyframes = Keyframes(rows)
 
+    @property
+    def rows(self) -> Rows:
+        """Its rows as columns, for what draws and packs them."""
+        return self._rows
+
+    @property
+    def log(self) -> Log:
+        """The log that it is of, for what reads the events beside the states."""
+        return self._log
+
     @cached_property
     def _by_key(self) -> tuple[dict[Any, int], Ints, Ints]:
         """The number of each key, the rows in the order of these numbers, and where each key's end among them."""
@@ -103,7 +113,7 @@ class History:
 
         Raises `MomentError` for a moment beyond the history's own.
         """
-        states = self._at(self._position(as_of))
+        states = self._at(self.position_of(as_of))
         if self.projection.is_single:
             return states[None] if None in states else self.projection.first_state()
         return states
@@ -116,7 +126,8 @@ class History:
         start = {None: self.projection.first_state()} if self.projection.is_single else {}
         return start | self._at(position)
 
-    def _position(self, given: object) -> int:
+    def position_of(self, given: object) -> int:
+        """The position that a moment of this history names; raises `MomentError`."""
         parsed = moment.parse(given)
         self._log.check_store(given)
         if isinstance(parsed, moment.TimePoint):
@@ -186,8 +197,8 @@ class History:
             return found
         states = self._rows.states.take(every)
         held = [state for state in states if state is not GONE]
-        names = dict.fromkeys(fields_of(held[0])) if held and _has_fields(held[0]) else {}
-        if not names or not all(_has_fields(state) and fields_of(state).keys() == names.keys() for state in held):
+        names = dict.fromkeys(fields_of(held[0])) if held and has_fields(held[0]) else {}
+        if not names or not all(has_fields(state) and fields_of(state).keys() == names.keys() for state in held):
             return {"state": [None if state is GONE else state for state in states]}
         rows = [{} if state is GONE else fields_of(state) for state in states]
         return {name: [row.get(name) for row in rows] for name in names}
@@ -202,7 +213,7 @@ class History:
 
         Raises `MomentError` for a moment that is not in this history.
         """
-        start, end = self._position(before), self._position(after)
+        start, end = self.position_of(before), self.position_of(after)
         old, new = self._states_at(start), self._states_at(end)
         rows = []
         for key in self._rows.keys or old:
@@ -216,7 +227,7 @@ class History:
 
         Raises `InputError` for a key that the history does not have, `MomentError` for a moment that is not in it.
         """
-        end = self.as_of if as_of is None else self._position(as_of)
+        end = self.as_of if as_of is None else self.position_of(as_of)
         states = self._at(end)
         if not _has(states, key):
             meant = f"; keys are text here: {str(key)!r}" if str(key) in states else ""
@@ -324,7 +335,7 @@ def changes(old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
 
 def _fields_beside(state: Any, other: Any) -> dict[str, Any]:
     """A state's fields; a dict that is empty yet, or again, has none where the other one's are told apart."""
-    if state is MISSING or (isinstance(state, dict) and not state and _has_fields(other)):
+    if state is MISSING or (isinstance(state, dict) and not state and has_fields(other)):
         return {}
     return fields_of(state)
 
