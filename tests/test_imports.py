@@ -18,8 +18,8 @@ PUBLIC = [
     "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Read",
     "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "Tag",
-    "charts", "compare", "context", "copy", "explore", "fold", "from_file", "from_frame", "rescue", "schemas", "testing",
-    "upcast",
+    "charts", "compare", "context", "copy", "explore", "fold", "from_file", "from_frame", "rescue", "schemas",
+    "testing", "upcast",
 ]  # fmt: skip
 
 
