@@ -387,7 +387,9 @@ class EventStore:
         Raises `InputError` for what is no stream's name.
         """
         self._log.refresh()
-        return self._log.version(json_values.check_name(stream, "a stream"))
+        name = json_values.check_name(stream, "a stream")
+        known = None if self._writer is None else self._writer.version_at(self._log.head.last, name)
+        return self._log.version(name) if known is None else known
 
     @property
     def position(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
@@ -252,3 +252,37 @@ def test_columns_are_the_same_whatever_else_is_installed(store: ek.EventStore) -
     store.append("a-1", [event(n=1), event(n=2)])
     assert store.read().df()["stream"].value_counts().dtype == "Int64"
     assert store.streams()["category"].value_counts().dtype == "Int64"
+
+
+APPENDS = st.lists(
+    st.tuples(
+        st.sampled_from(["a-1", "a-2", "b-1"]),
+        st.sampled_from(["Loose", "Other"]),
+        st.lists(st.dictionaries(st.sampled_from("xyz"), st.integers(0, 3), max_size=2), min_size=1, max_size=3),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@given(APPENDS, st.integers(0, 8), st.integers(0, 4))
+@settings(deadline=None)
+def test_a_frame_of_small_commits_is_that_of_their_events(
+    appends: list[tuple[str, str, list[dict[str, int]], bool]], after: int, cut: int
+) -> None:
+    """Small commits are put together before they become columns, whatever lies between them."""
+    with ek.EventStore() as store:
+        for stream, type_, data, has_metadata in appends:
+            metadata = {"by": "ada"} if has_metadata else None
+            store.append(stream, [ek.NewEvent(type=type_, data=one) for one in data], metadata=metadata)
+        last = store.position
+        asked = {"after": min(after, last), "as_of": max(last - cut, 0)}
+        for more in ({}, {"category": "a"}, {"types": ["Loose"]}, {"backwards": True}, {"limit": 3}):
+            if more.get("types") and "Loose" not in [type_ for _, type_, _, _ in appends]:
+                continue
+            frame, events = store.read(**asked, **more).df(raw=True), list(store.read(**asked, **more))
+            for name in ("stream", "version", "position", "type", "recorded_at", "metadata", "data"):
+                assert frame[name].tolist() == [getattr(event, name) for event in events], (name, more)
+            assert frame["id"].tolist() == [str(event.id) for event in events]
+        versions = {stream: store.version(stream) for stream in {stream for stream, *_ in appends}}
+        assert dict(zip(store.streams()["stream"], store.streams()["version"], strict=True)) == versions

@@ -24,10 +24,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 import eventsourcing_kit as ek
 from eventsourcing_kit import store as stores
-from eventsourcing_kit.storage import damage, device, journal, journal_entries, keys, marker, wal
+from eventsourcing_kit.storage import damage, device, interrupts, journal, journal_entries, keys, marker, wal
 from eventsourcing_kit.storage.slate import files, table
 from eventsourcing_kit.storage.slate.table import Table
-from eventsourcing_kit.writing import interrupts
 from tests.faults import as_another_process, durability_of, limit, log_of, on_device, once, table_of, writer_of
 from tests.power import ROOT
 
@@ -287,7 +286,7 @@ def test_a_signal_that_python_does_not_handle_takes_effect_at_once(folder: Path,
         import signal, sys
         from types import SimpleNamespace
         import eventsourcing_kit as ek
-        from eventsourcing_kit.writing import interrupts
+        from eventsourcing_kit.storage import interrupts
         from eventsourcing_kit.storage import device
         store = ek.EventStore(sys.argv[1])
         store.append("a", ek.NewEvent(type="Noted", data={{"n": 0}}))

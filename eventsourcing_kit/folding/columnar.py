@@ -97,7 +97,7 @@ def _read(reading: _Reading, log: Log, selection: Selection, states: Mapping[Any
     if reading.needs_record:
         raise Inexact("a key that is a function")
     try:
-        for commit, rows in replace(selection, after=reading.upto).chunks(log, reading.skipped):
+        for commit, rows in replace(selection, after=reading.upto).chunks(log, reading.skipped, as_columns=True):
             reading.add(commit, rows)
         reading.upto = selection.upto
         return reading.rows(states or {})

@@ -153,7 +153,7 @@ def fold(
     counted = steps.tally if steps is not None else Tally() if tally is None else tally
     quick = _Quick(projection, states, steps) if _is_simple(projection, selection, only) else None
     needs_record = any(handler.needs_record for handler in projection.every_handler)
-    for commit, rows in selection.chunks(log, counted.skipped):
+    for commit, rows in selection.chunks(log, counted.skipped, as_columns=True):
         codes = np.unique(commit.shape_codes[rows]).tolist()
         counted.add(len(rows), (renames.current(commit.shapes[code].type) for code in codes))
         if quick is not None:

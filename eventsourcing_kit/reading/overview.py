@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def streams(log: Log, upto: int) -> pd.DataFrame:
     """One row a stream up to a position: stream, category, version, first_recorded_at, last_recorded_at."""
     found: dict[str, list[int]] = {}
-    for commit, rows in Selection(0, upto).chunks(log):
+    for commit, rows in Selection(0, upto).chunks(log, as_columns=True):
         codes, times, versions = commit.stream_codes[rows], commit.times[rows], commit.versions[rows]
         present, first = np.unique(codes, return_index=True)
         last = len(codes) - 1 - np.unique(codes[::-1], return_index=True)[1]
@@ -43,7 +43,7 @@ def types(log: Log, upto: int) -> pd.DataFrame:
     """One row an event type, by the name it was stored with: type, events, schema_versions, registered."""
     counts: dict[str, int] = {}
     versions: dict[str, set[int]] = {}
-    for commit, rows in Selection(0, upto).chunks(log):
+    for commit, rows in Selection(0, upto).chunks(log, as_columns=True):
         sizes = np.bincount(commit.shape_codes[rows], minlength=len(commit.shapes)).tolist()
         for shape, size in zip(commit.shapes, sizes, strict=True):
             if size:

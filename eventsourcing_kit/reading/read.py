@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
+from eventsourcing_kit.records.record import joined
 
 if TYPE_CHECKING:
     import os
@@ -75,10 +77,15 @@ class Selection:
                 "ask for one of them"
             )
 
-    def chunks(self, log: Log, skipped: Counter[str] | None = None) -> Iterator[tuple[Commit, Ints]]:
-        """The commits with the rows in question, in reading order; what the store's policy skips is counted."""
-        left = self.limit
-        for commit in self._commits(log):
+    def chunks(
+        self, log: Log, skipped: Counter[str] | None = None, *, as_columns: bool = False
+    ) -> Iterator[tuple[Commit, Ints]]:
+        """The commits with the rows in question, in reading order; what the store's policy skips is counted.
+
+        `as_columns`: small commits are put together, for who reads them all at once.
+        """
+        left, commits = self.limit, self._commits(log)
+        for commit in joined(commits) if as_columns and left is None and not self.backwards else commits:
             known_types.saw(log, (shape.type for shape in commit.shapes))
             rows = self._rows(commit)
             if len(rows):
@@ -249,10 +256,10 @@ class Read:
         for commit, rows in self._chunks():
             yield from recorded(commit, rows)
 
-    def _chunks(self) -> Iterator[tuple[Commit, Ints]]:
+    def _chunks(self, *, as_columns: bool = False) -> Iterator[tuple[Commit, Ints]]:
         """What is asked for; once all of it was read, what was skipped is known."""
         generation, skipped = schema.generation(), Counter[str]()
-        yield from self._selection.chunks(self._log, skipped)
+        yield from self._selection.chunks(self._log, skipped, as_columns=as_columns)
         self._counted = generation, dict(skipped)
 
     def df(self, *, raw: bool = False) -> pd.DataFrame:
@@ -271,7 +278,7 @@ class Read:
         from eventsourcing_kit.reading import event_frame  # pandas is loaded when the first frame is made
 
         self._log.refresh()
-        frame = event_frame.of_events(self._chunks(), raw=raw, tagged=self._log.has_tags)
+        frame = event_frame.of_events(self._chunks(as_columns=True), raw=raw, tagged=self._log.has_tags)
         if self._log.policies.skips:
             frame.attrs["skipped"] = self.skipped
         return frame
@@ -293,7 +300,8 @@ class Read:
         self._log.refresh()
         most = self._selection.upto - self._selection.after
         with bar(most, progress, worth_it=most >= _ROWS_WORTH_A_BAR) as advance:
-            events = Exported(self._log.store_id, self._chunks, advance, tagged=self._log.has_tags)
+            chunks = partial(self._chunks, as_columns=True)
+            events = Exported(self._log.store_id, chunks, advance, tagged=self._log.has_tags)
             registry.export(path, events, lossy=lossy)
 
     @property

@@ -45,7 +45,6 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -70,6 +69,8 @@ from eventsourcing_kit.records.record_check import (
 from eventsourcing_kit.records.rows import shared_objects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import numpy.typing as npt
 
     from eventsourcing_kit.records.rows import Rows
@@ -195,6 +196,17 @@ class Commit:
         """Whether all events share their stream, their shape and their time."""
         body = self._body
         return "time" in body and "stream" not in body and "shape" not in body
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it has few events, all of one stream, one shape and one time, and with nothing that most have not."""
+        return self.count <= _SMALL_COUNT and self._body.keys() == _SINGLE
+
+    @property
+    def named_streams(self) -> list[list[Any]]:
+        """Each stream, and the version of its first event here."""
+        found: list[list[Any]] = self._body["streams"]
+        return found
 
     @property
     def has_extras(self) -> bool:
@@ -346,12 +358,16 @@ def decode(record: bytes) -> Commit:
     flags = check_format(record)
     _, _, _, store, previous = _HEAD.unpack_from(record)
     try:
-        text = record[_HEAD.size :]
-        with plain_objects_only() if len(text) >= _MANY_BYTES else nullcontext():
-            body = from_json(_decompressed(text) if flags else text)
+        if flags or len(record) >= _MANY_BYTES:
+            with plain_objects_only():
+                body = from_json(_decompressed(record[_HEAD.size :]) if flags else record[_HEAD.size :])
+                check_body(body, record[2])
+        else:
+            body = from_json(record[_HEAD.size :])
             check_body(body, record[2])
         commit = Commit(_store_id(store), previous, body)
-        _check_columns(commit, body)
+        if not body.keys() <= _SINGLE:
+            _check_columns(commit, body)
         if "parent" in body:
             check_parent(body["parent"], commit.first, previous.hex())
     except _DAMAGE as error:
@@ -374,6 +390,7 @@ def check_format(record: bytes) -> int:
     return flags
 
 
+_SINGLE = frozenset(("position", "count", "key", "time", "streams", "shapes"))  # whose columns check_body has seen
 _store_id = lru_cache(maxsize=16)(lambda raw: uuid.UUID(bytes=raw))  # all commits of a store have the same
 
 
@@ -409,3 +426,96 @@ def _check_columns(commit: Commit, body: dict[str, Any]) -> None:
 def digest(record: bytes) -> bytes:
     """The hash by which the next commit names this one."""
     return sha256(record).digest()
+
+
+# -- many small commits, read as one ---------------------------------------------------------------------------------
+
+_SMALL_COUNT, _JOINED_COUNT = 64, 4096
+
+
+def joined(commits: Iterable[Commit]) -> Iterator[Commit]:
+    """The same events as fewer commits, for who reads columns: neighbours of one stream, shape and time become one.
+
+    What is made this way is stored nowhere, so its `previous` says nothing of it.
+    """
+    run: _Run | None = None
+    for commit in commits:
+        if run is not None and run.takes(commit):
+            continue
+        if run is not None:
+            yield run.commit()
+        run = _Run(commit) if commit.is_small else None
+        if run is None:
+            yield commit
+    if run is not None:
+        yield run.commit()
+
+
+class _Run:
+    """Small commits that follow one another, all of one store and with ids made of one key."""
+
+    def __init__(self, first: Commit) -> None:
+        self._first, self._next, self._us = first, first.first, first.first_us
+        self._deltas: list[int] = []
+        self._streams: dict[str, int] = {}
+        self._firsts: list[list[Any]] = []
+        self._nexts: list[int] = []  # by stream the version that comes next
+        self._stream_codes: list[int] = []
+        self._shapes: dict[tuple[Any, ...], int] = {}
+        self._columns: list[list[list[Any]]] = []
+        self._shape_codes: list[int] = []
+        self.takes(first)
+
+    def takes(self, commit: Commit) -> bool:
+        """Add a commit; False where it is not the next one, or of another kind."""
+        first, count = self._first, commit.count
+        if commit.first != self._next or not commit.is_small or len(self._deltas) + count > _JOINED_COUNT:
+            return False
+        ((stream, version),) = commit.named_streams
+        code = self._streams.setdefault(stream, len(self._nexts))
+        if commit.key != first.key or commit.store != first.store:
+            return False
+        if code == len(self._nexts):
+            self._firsts.append([stream, version])
+            self._nexts.append(version)
+        elif self._nexts[code] != version:
+            return False
+        self._nexts[code] += count
+        self._add(commit, code, count)
+        return True
+
+    def _add(self, commit: Commit, stream: int, count: int) -> None:
+        ((type_, schema_version, fields, columns),) = commit.shapes
+        shape = self._shapes.setdefault((type_, schema_version, *fields), len(self._columns))
+        if shape == len(self._columns):
+            self._columns.append([list(values) for values in columns])
+        else:
+            for own, values in zip(self._columns[shape], columns, strict=True):
+                own += values
+        us = commit.first_us
+        self._deltas.append(us - self._us if self._deltas else us)
+        self._us, self._next = us, commit.last + 1
+        self._stream_codes.append(stream)
+        self._shape_codes.append(shape)
+        if count > 1:
+            self._deltas += [0] * (count - 1)
+            self._stream_codes += [stream] * (count - 1)
+            self._shape_codes += [shape] * (count - 1)
+
+    def commit(self) -> Commit:
+        """All of them as one."""
+        first = self._first
+        if self._next == first.last + 1:
+            return first
+        shapes = [[*key[:2], list(key[2:]), own] for key, own in zip(self._shapes, self._columns, strict=True)]
+        body = {
+            "position": first.first,
+            "count": len(self._deltas),
+            "key": first.key,
+            "times": self._deltas,
+            "streams": self._firsts,
+            "shapes": shapes,
+            "stream": self._stream_codes,
+            "shape": self._shape_codes,
+        }
+        return Commit(first.store, first.previous, body)

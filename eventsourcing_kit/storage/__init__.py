@@ -7,6 +7,7 @@ Each module imports only from those above it.
     device           what reaches the device: syncs, the flag by which files are written through, this boot's name
     marker           the file that says where the log ended, how much is on the device, and which journal there is
     worker           a thread that does tasks in turn
+    interrupts       signals put off, while a thread is in the middle of what must not be left half-done
     in_flight        calls into the storage's library: a process ends between them, a forked child makes none
     lifecycle        whether a store's handle is open and may write, and every step of that
     journal_entries  the bytes of a journal

@@ -7,7 +7,6 @@ Each module imports only from those above it.
     placement   where the next commit goes: positions, versions, times, ids
     durability  how rows become durable: through the journal, or with a flush of SlateDB
     repeats     appends that are there already
-    interrupts  signals put off, while a thread is in the middle of what must not be left half-done
     writer      one thread at a time places, encodes and stores commits
     decider     commands decided: `decide`, `evolve` and a first state
     handling    a command's way: load, decide, append, and again on a conflict

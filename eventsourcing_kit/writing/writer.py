@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import OutcomeUnknownError, StorageError, StoreClosedError, SupersededError
 from eventsourcing_kit.records.record import decode, digest, encode
-from eventsourcing_kit.storage import keys
+from eventsourcing_kit.storage import interrupts, keys
 from eventsourcing_kit.storage.lifecycle import CLOSED
 from eventsourcing_kit.storage.worker import Latch
-from eventsourcing_kit.writing import interrupts, repeats
+from eventsourcing_kit.writing import repeats
 from eventsourcing_kit.writing.placement import Placement, Tip
 
 if TYPE_CHECKING:
@@ -93,6 +93,12 @@ class Writer:
         """A stream's version as the last commit left it, where it is known without a look at the log."""
         self._life.check_writing()
         return self._placement.known_version(stream)
+
+    def version_at(self, upto: int, stream: str) -> int | None:
+        """A stream's version as of the log's end `upto`, where it is known without a look at the log."""
+        tip = self._placement.tip
+        known = self._placement.known_version(stream)
+        return known if tip.last == upto else None  # looked at last: both move on together, the position first
 
     def note(self, rows: Rows) -> None:
         """Store rows beside the log (None removes one), all or none; returns when they are durable."""

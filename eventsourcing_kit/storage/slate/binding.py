@@ -11,7 +11,8 @@ import os
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 # One runtime thread instead of two saves a hand-over in every call: appends are half again as fast. It is read once,
 # when the library is loaded, and whoever has set it already knows better.
@@ -20,6 +21,7 @@ os.environ.setdefault("SLATEDB_UNIFFI_RUNTIME_THREADS", "1")
 import slatedb.uniffi
 from slatedb.uniffi._slatedb_uniffi import slatedb as bound
 
+from eventsourcing_kit.storage import interrupts
 from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.storage.worker import Worker
 
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 slate: Any = slatedb.uniffi  # generated code, whose types say things that are not so
 binding: Any = bound
-__all__ = ["FAILURES", "Answers", "Running", "aside", "binding", "drive", "put_all", "slate"]
+__all__ = ["FAILURES", "Answers", "Running", "aside", "binding", "drive", "pairs", "put_all", "slate"]
 _SLICE_SECONDS = 0.5
+_QUICK_SECONDS = 0.02
 _LOOKS = 8  # at what a storage has answered, within the time that it may be silent
 FAILURES = (slate.Error, binding.InternalError)  # the second is a panic inside the library; damaged files cause some
 
@@ -157,14 +160,31 @@ class Answers:
 def drive(
     make: Callable[[], Coroutine[Any, Any, T]], seconds: float | None = None, answers: Answers | None = None
 ) -> T:
-    """A call's result; raises `TimeoutError` where that takes longer, or where no `answers` have come for so long."""
-    with in_flight:
+    """A call's result; raises `TimeoutError` where that takes longer, or where no `answers` have come for so long.
+
+    Ctrl-C lands in the main thread; inside the binding's callback it would be swallowed and the call never end. There
+    signals are put off for as long as most calls take, and another thread waits for the others.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        with in_flight:
+            return cast("T", _finished(Running(make()), seconds, answers))
+    with interrupts.put_off(), in_flight:
         running = Running(make())
-        if answers is not None and seconds is not None and not running.wait(seconds / _LOOKS):
-            answers.wait(running, seconds)
-            seconds = 0
-        result: T = running.result(seconds)
-    return result
+        if running.wait(_QUICK_SECONDS):
+            return cast("T", running.result())
+
+    def finish() -> T:
+        with in_flight:
+            return cast("T", _finished(running, seconds, answers))
+
+    return aside(finish)
+
+
+def _finished(running: Running, seconds: float | None, answers: Answers | None) -> Any:
+    if answers is not None and seconds is not None and not running.wait(seconds / _LOOKS):
+        answers.wait(running, seconds)
+        seconds = 0
+    return running.result(seconds)
 
 
 _worker: Worker | None = None
@@ -172,10 +192,7 @@ _worker_lock = threading.Lock()
 
 
 def aside(work: Callable[[], T]) -> T:
-    """Do it in a thread that is not the main one.
-
-    Ctrl-C lands in the main thread; inside the binding's callback it would be swallowed and the call never end.
-    """
+    """Do in a thread that is not the main one what may take long, so that Ctrl-C ends the waiting for it."""
     global _worker
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -215,10 +232,57 @@ def _copy_bytes_at_once() -> None:
     builder.write, builder._pack_into = write, pack_into
 
 
+def _read_rows_at_once() -> None:
+    """Rows of a scan as pairs of key and value, out of the buffer in which they come.
+
+    The binding makes an object of five values a row, each read by calls of its own, which takes three times as long.
+    """
+    converter, size = binding._UniffiFfiConverterSequenceTypeKeyValue, struct.Struct(">i").unpack_from
+    if binding.KeyValue.__init__.__code__.co_varnames != ("self", "key", "value", "seq", "create_ts", "expire_ts"):
+        return
+
+    def read(stream: Any) -> list[tuple[bytes, bytes]]:
+        content: bytes = stream.data[stream.offset : stream.len]
+        rows, at = [], 4
+        for _ in range(size(content)[0]):
+            key = at + 4
+            value = key + size(content, at)[0] + 4
+            end = value + size(content, value - 4)[0]
+            rows.append((content[key : value - 4], content[value:end]))
+            at = end + (25 if content[end + 16] else 17)  # its number, its time, and perhaps when it expires
+        stream.offset += at
+        return rows
+
+    converter.read = staticmethod(read)
+
+
+def pairs(batch: list[Any]) -> list[tuple[bytes, bytes]]:
+    """The rows of a batch of a scan, key and value."""
+    return batch if not batch or type(batch[0]) is tuple else [(row.key, row.value) for row in batch]
+
+
 class _Foreign(ctypes.Structure):
     """Bytes as the binding's library takes them."""
 
     _fields_: ClassVar = [("len", ctypes.c_int32), ("data", ctypes.c_char_p)]
+
+
+_library = ctypes.PyDLL(binding._UniffiLib._name)
+
+
+def _function(name: str, result: Any, *arguments: Any) -> Any:
+    found = _library[name]
+    found.restype, found.argtypes = result, (*arguments, ctypes.c_void_p)
+    return found
+
+
+_from_bytes = _function("ffi_slatedb_uniffi_rustbuffer_from_bytes", binding._UniffiRustBuffer, _Foreign)
+
+
+def _to_buffer(content: bytes) -> Any:
+    """Bytes in a buffer of the library's."""
+    status = binding._UniffiRustCallStatus.default()
+    return _from_bytes(_Foreign(len(content), content), ctypes.addressof(status))
 
 
 def _quick_put() -> Callable[[Any, Iterable[tuple[bytes, bytes | None]]], None]:
@@ -227,15 +291,7 @@ def _quick_put() -> Callable[[Any, Iterable[tuple[bytes, bytes | None]]], None]:
     A commit may have ten thousand rows, and each takes four calls of the library. They only copy bytes, so they keep
     Python's lock: to give it up and get it back takes longer.
     """
-    library = ctypes.PyDLL(binding._UniffiLib._name)
-
-    def function(name: str, result: Any, *arguments: Any) -> Any:
-        found = library[name]
-        found.restype, found.argtypes = result, (*arguments, ctypes.c_void_p)
-        return found
-
-    own, buffer = "uniffi_slatedb_uniffi_fn", binding._UniffiRustBuffer
-    to_buffer = function("ffi_slatedb_uniffi_rustbuffer_from_bytes", buffer, _Foreign)
+    own, buffer, function = "uniffi_slatedb_uniffi_fn", binding._UniffiRustBuffer, _function
     clone = function(f"{own}_clone_writebatch", ctypes.c_uint64, ctypes.c_uint64)
     put = function(f"{own}_method_writebatch_put", None, ctypes.c_uint64, buffer, buffer)
 
@@ -247,12 +303,42 @@ def _quick_put() -> Callable[[Any, Iterable[tuple[bytes, bytes | None]]], None]:
                 batch.delete(key)
                 continue
             texts = len(key).to_bytes(4, "big") + key, len(value).to_bytes(4, "big") + value
-            put(clone(handle, told), *[to_buffer(_Foreign(len(text), text), told) for text in texts], told)
+            put(clone(handle, told), *[_from_bytes(_Foreign(len(text), text), told) for text in texts], told)
             if status.code:
                 binding._uniffi_check_call_status(binding._UniffiFfiConverterTypeError, status)
 
     return put_all
 
 
+class _Content(binding._UniffiRustBufferBuilder):  # type: ignore[misc]  # untyped binding
+    """What a converter writes, as bytes."""
+
+    def __init__(self) -> None:
+        self.content = b""
+
+    def write(self, value: bytes) -> None:
+        self.content += value
+
+    def _pack_into(self, size: int, layout: str, value: object) -> None:
+        self.content += struct.pack(layout, value)
+
+
+def _lower_at_once() -> None:
+    """What says where a scan goes, and how, in one piece: the binding lowers each of its fourteen values by itself."""
+    for converter in (binding._UniffiFfiConverterTypeKeyRange, binding._UniffiFfiConverterTypeScanOptions):
+        converter.lower = staticmethod(partial(_lowered, converter.write))
+
+
+def _lowered(write: Callable[[Any, Any], None], value: Any) -> Any:
+    content = getattr(value, "lowered", None)
+    if content is None:
+        builder = _Content()
+        write(value, builder)
+        content = value.lowered = builder.content
+    return _to_buffer(content)
+
+
 _copy_bytes_at_once()
+_read_rows_at_once()
+_lower_at_once()
 put_all = _quick_put()

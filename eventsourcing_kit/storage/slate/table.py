@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventsourcing_kit.errors import StorageError, StoreClosedError, SupersededError
@@ -11,7 +12,7 @@ from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.storage.journal_reader import Follower
 from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.overlay import Overlay, merged
-from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, drive, put_all, slate
+from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, drive, pairs, put_all, slate
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
 from eventsourcing_kit.storage.slate.settings import object_store, path_in
 
@@ -161,7 +162,7 @@ class Table:
             raise SupersededError()
         made = (rows if isinstance(rows, Batch) else Batch(rows)).made
         if flush:
-            self._guarded(lambda: _write_through(db, made, seconds, given_up))
+            self._guarded(lambda: aside(lambda: _write_through(db, made, seconds, given_up)))
         else:
             self._guarded(lambda: drive(lambda: db.write(made)))
 
@@ -211,21 +212,20 @@ class Table:
                     raise
                 db, cursor, goes_on = self._db, None, False
                 continue
-            for row in batch:
-                yield row.key, row.value
+            yield from batch
             if len(batch) < rows:
                 return
-            start, end = (start, batch[-1].key) if descending else (batch[-1].key + b"\x00", end)
-            if 1 < rows < SCAN_ROWS and sum(len(row.value) for row in batch) < _FETCH_BYTES:
+            start, end = (start, batch[-1][0]) if descending else (batch[-1][0] + b"\x00", end)
+            if 1 < rows < SCAN_ROWS and sum(len(value) for _, value in batch) < _FETCH_BYTES:
                 rows *= 2
             goes_on = True
 
     def _next(self, db: Any, cursor: Any, keys: tuple[bytes, bytes], rows: int, options: Any) -> tuple[Any, Any]:
-        """The cursor, made if there is none yet, and its next rows: one task, for another thread costs time."""
+        """The cursor, made if there is none yet, and its next rows."""
 
         def work() -> tuple[Any, Any]:
             found = cursor or drive(lambda: db.scan_with_options(_range(*keys), options), self.patience, self._answers)
-            return found, drive(lambda: found.next_batch(rows), self.patience, self._answers)
+            return found, pairs(drive(lambda: found.next_batch(rows), self.patience, self._answers))
 
         step: tuple[Any, Any] = self._guarded(work)
         return step
@@ -239,7 +239,7 @@ class Table:
         self._life.check_open()
         self._files = self._files or slate.SlateDbWalReader(path_in(self.location), object_store(self.location))
         try:
-            found: int = aside(lambda: drive(lambda: self._files.last_wal_file_id(after), self.patience))
+            found: int = drive(lambda: self._files.last_wal_file_id(after), self.patience)
             return found
         except slate.Error:
             return None
@@ -291,7 +291,7 @@ class Table:
         self._life.check_open()
         failure: Exception
         try:
-            return aside(work)
+            return work()
         except FAILURES as error:
             failure = translated(error, self.location)
         except TimeoutError:
@@ -333,6 +333,7 @@ def _range(start: bytes, end: bytes) -> Any:
     return slate.KeyRange(start=start, start_inclusive=True, end=end, end_inclusive=False)
 
 
+@cache  # so that each is lowered once
 def _options(descending: bool, ahead: int) -> Any:
     return slate.ScanOptions(
         durability_filter=slate.DurabilityLevel.MEMORY,
