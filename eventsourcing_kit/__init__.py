@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.folding.projection import GONE, Projection
     from eventsourcing_kit.following.parked import SKIP, STOP, Park
     from eventsourcing_kit.following.subscription import Subscription
+    from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
     from eventsourcing_kit.store import ANY, NO_STREAM, STREAM_EXISTS, EventStore, copy, from_file, from_frame, rescue
@@ -65,6 +66,7 @@ _LATER = {
     "NO_STREAM": "store",
     "Park": "following.parked",
     "Projection": "folding.projection",
+    "Query": "reading.query",
     "Read": "reading.read",
     "Receipt": "writing.append",
     "Report": "checking.report",
@@ -113,6 +115,7 @@ __all__ = [
     "Park",
     "Projection",
     "ProjectionError",
+    "Query",
     "Read",
     "ReadOnlyError",
     "Receipt",

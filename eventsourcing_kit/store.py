@@ -34,6 +34,7 @@ from eventsourcing_kit.following.followers import Following, follow
 from eventsourcing_kit.following.parked import STOP, OnError
 from eventsourcing_kit.following.waiting import check_timeout
 from eventsourcing_kit.reading import known_types
+from eventsourcing_kit.reading.query import check as check_query
 from eventsourcing_kit.reading.read import Read, Selection, check_category
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.following.subscription import Subscription
     from eventsourcing_kit.loading.known import Known
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.writing.append import Stored
     from eventsourcing_kit.writing.writer import Writer
@@ -343,15 +345,17 @@ class EventStore:
         *,
         category: str | None = None,
         types: str | type[Event] | Sequence[str | type[Event]] | None = None,
+        query: Query | None = None,
         after: Moment | None = None,
         as_of: Moment | None = None,
         backwards: bool = False,
         limit: int | None = None,
     ) -> Read:
-        """The events of the log, lazily: of one stream or category, of some types, after a moment, as of a moment.
+        """The events of the log, lazily: of one stream or category, of some types, with some tags, between moments.
 
         `types` are classes or names, one or several. A base class means the classes that derive from it, a generic
-        class its instances, and "*" every type. What is read is fixed now: events that are appended later don't appear.
+        class its instances, and "*" every type. `query` asks by types and tags. All that is given must hold. What is
+        read is fixed now: events that are appended later don't appear.
 
         Raises `InputError` for a question that no event can answer: a name that neither a class nor an event has, an
         empty list of types, a category with a dash, a stream of another category.
@@ -361,12 +365,18 @@ class EventStore:
             raise InputError(f"limit is {limit!r}; give a whole number from 0")
         if not isinstance(backwards, bool):
             raise InputError(f"backwards is {backwards!r}; give True or False")
-        selection = self._asked(stream, category, types, after, as_of)
-        known_types.check(self._log, selection.types)
+        selection = self._asked(stream, category, types, query, after, as_of)
+        known_types.check(self._log, selection.all_types)
         return Read(self._log, replace(selection, backwards=backwards, limit=limit))
 
     def _asked(
-        self, stream: str | None, category: str | None, types: object, after: Moment | None, as_of: Moment | None = None
+        self,
+        stream: str | None,
+        category: str | None,
+        types: object,
+        query: Query | None,
+        after: Moment | None,
+        as_of: Moment | None = None,
     ) -> Selection:
         asked = Selection(
             after=0 if after is None else self._log.resolve(after),
@@ -374,6 +384,7 @@ class EventStore:
             stream=None if stream is None else json_values.check_name(stream, "a stream"),
             category=None if category is None else check_category(category),
             types=wanted.asked(types),
+            query=None if query is None else check_query(query),
         )
         asked.check()
         return asked
@@ -619,6 +630,7 @@ class EventStore:
         *,
         after: Moment | None = None,
         types: str | type[Event] | Sequence[str | type[Event]] | None = None,
+        query: Query | None = None,
         category: str | None = None,
         stream: str | None = None,
         name: str | None = None,
@@ -652,8 +664,8 @@ class EventStore:
         what is no moment of this log, `ReadOnlyError` for a name where the store only reads.
         """
         self._log.refresh()
-        asked = self._asked(stream, category, types, after)
-        known_types.hint(self._log, asked.types, "a subscription", look=True)
+        asked = self._asked(stream, category, types, query, after)
+        known_types.hint(self._log, asked.all_types, "a subscription", look=True)
         return self._following.subscribe(handler, asked, name=name, on_error=on_error, owner=self)
 
     def subscriptions(self) -> list[Subscription]:
@@ -666,6 +678,7 @@ class EventStore:
         *,
         after: Moment | None = None,
         types: str | type[Event] | Sequence[str | type[Event]] | None = None,
+        query: Query | None = None,
         category: str | None = None,
         timeout: float | None = None,
     ) -> Iterator[RecordedEvent]:
@@ -684,8 +697,8 @@ class EventStore:
         ['Shipped']
         """
         self._log.refresh()
-        asked = self._asked(stream, category, types, after)
-        known_types.hint(self._log, asked.types, "an iterator that follows the log", look=True)
+        asked = self._asked(stream, category, types, query, after)
+        known_types.hint(self._log, asked.all_types, "an iterator that follows the log", look=True)
         return follow(self._log, asked, check_timeout(timeout), owner=self)
 
     def wait_until(self, position: int | RecordedEvent | Receipt | None = None, *, timeout: float | None = 10) -> None:

@@ -2,7 +2,8 @@
 
 Each module imports only from those above it.
 
-    wakeup        waking threads that wait
+    wakeup      waking threads that wait
+    tag_index   the index of tags, read: events that have one tag, or several
     commits     what a table holds, read: commits, streams, ids, moments, notes
     log         a store's log, opened: read beside its writer or behind it, superseded, closed
     salvage     every event before the damage, out of a folder that cannot be opened

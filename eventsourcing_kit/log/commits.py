@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from heapq import merge
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eventsourcing_kit.errors import MomentError, StorageError
+from eventsourcing_kit.log import tag_index
 from eventsourcing_kit.records import ids, moment
 from eventsourcing_kit.records.record import NO_PREVIOUS, Commit, decode
 from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventsourcing_kit.storage.slate.table import Table
 
@@ -254,6 +257,23 @@ class Commits:
                 yield commit
             elif not backwards:
                 return
+
+    def tagged_commits(
+        self, alternatives: Iterable[Sequence[str]], after: int, upto: int, *, backwards: bool = False
+    ) -> Iterator[Commit]:
+        """The commits that hold events above `after` up to `upto` with all tags of one of several lists."""
+        walks = [tag_index.with_all(self.table, tags, after, upto, backwards=backwards) for tags in alternatives]
+        commit = None
+        for tag, position, value in merge(*walks, key=itemgetter(1), reverse=backwards):
+            if commit is not None and commit.first <= position <= commit.last:
+                continue
+            commit = self._pointed(value, upto)
+            if commit is None or tag not in commit.tags.get(position - commit.first, ()):
+                raise StorageError(
+                    f"the index of the tag {tag!r} names an event that has it not, at position {position}: the store "
+                    "is damaged; verify() says what else is"
+                )
+            yield commit
 
     def _pointed(self, value: bytes, upto: int) -> Commit | None:
         """The commit that a stream's row stands for; None behind `upto`."""

@@ -17,7 +17,7 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import json_values, renames, schema, stored_data, wanted
 from eventsourcing_kit.events.event import quick_recorded
 from eventsourcing_kit.events.texts import time_text
-from eventsourcing_kit.reading import known_types
+from eventsourcing_kit.reading import known_types, query
 from eventsourcing_kit.records import ids
 from eventsourcing_kit.records.moment import EPOCH, from_us
 from eventsourcing_kit.records.record import joined
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.records.record import Commit
 
     Ints = npt.NDArray[np.int64]
 
 _SHOWN = 10
+_FEW, _SHORT = 16, 256  # events of the log, of a stream, of which an index of tags saves nothing
 _ROWS_WORTH_A_BAR = 50_000
 
 
@@ -68,6 +70,12 @@ class Selection:
     after_version: int = 0
     backwards: bool = False
     limit: int | None = None
+    query: Query | None = None
+
+    @property
+    def all_types(self) -> frozenset[str]:
+        """Every type that is named."""
+        return (self.types or frozenset()) | (frozenset() if self.query is None else query.types(self.query))
 
     def check(self) -> None:
         """Refuse a stream that is of another category than asked for."""
@@ -100,6 +108,9 @@ class Selection:
     def _commits(self, log: Log) -> Iterator[Commit]:
         if self.limit == 0 or self.after >= self.upto:
             return iter(())
+        tags = None if self.query is None else query.alternatives(self.query)
+        if tags and self.upto - self.after > _FEW and (self.stream is None or log.last_version(self.stream) > _SHORT):
+            return log.tagged_commits(tags, self.after, self.upto, backwards=self.backwards)
         if self.stream is not None:
             after = self.after_version or (log.version(self.stream, self.after) if self.after else 0)
             return log.stream_commits(self.stream, self.upto, after=after, backwards=self.backwards)
@@ -114,6 +125,8 @@ class Selection:
         if self.stream is not None:
             rows = commit.rows_of_streams.get(self.stream, rows[:0])
         rows = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)]
+        if self.query is not None:
+            rows = np.intersect1d(rows, query.rows(self.query, commit), assume_unique=True)
         for passes, codes in self._filters(commit):
             if not all(passes):
                 rows = rows[np.array(passes, dtype=bool)[codes[rows]]]
@@ -123,7 +136,7 @@ class Selection:
 
     @property
     def _is_filtered(self) -> bool:
-        return bool(self.stream or self.category or self.types is not None or self.after_version)
+        return bool(self.stream or self.category or self.types is not None or self.after_version or self.query)
 
     def _filters(self, commit: Commit) -> Iterator[tuple[list[bool], Ints]]:
         """For each filter: which of the commit's distinct names pass, and each event's code among them."""
@@ -323,6 +336,7 @@ class Read:
         parts = [] if asked.stream is None else [repr(asked.stream)]
         parts += [] if asked.category is None else [f"category={asked.category!r}"]
         parts += [] if asked.types is None else [f"types={sorted(asked.types)}"]
+        parts += [] if asked.query is None else [f"query={asked.query!r}"]
         parts += [f"after={asked.after}"] if asked.after else []
         parts += [f"as_of={asked.upto}"]
         parts += ["backwards=True"] if asked.backwards else []

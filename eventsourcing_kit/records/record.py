@@ -69,7 +69,7 @@ from eventsourcing_kit.records.record_check import (
 from eventsourcing_kit.records.rows import shared_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -343,6 +343,14 @@ class Commit:
         """Tags by row, where there are any."""
         at, codes, texts = self._body.get("tags", ([], [], []))
         return {row: tuple([texts[code] for code in own]) for row, own in zip(at, codes, strict=True)}
+
+    def rows_with(self, tags: Sequence[str]) -> list[int]:
+        """The rows of the events that have all of these tags, rising."""
+        at, codes, texts = self._body.get("tags", ([], [], []))
+        if not set(tags).issubset(texts):
+            return []
+        wanted = {texts.index(tag) for tag in tags}
+        return [row for row, own in zip(at, codes, strict=True) if wanted.issubset(own)]
 
     @property
     def parent(self) -> Parent | None:
