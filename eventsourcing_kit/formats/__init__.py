@@ -11,5 +11,9 @@ Each module imports only from those above it.
     changes      rows of change data capture, bare or Debezium's
     spans        OpenTelemetry's spans
     cloudevents  CloudEvents
+    safe_xml     XML as a stream of tags, with nothing expanded and nothing fetched
+    extras       what events have and process-mining formats have no place for
+    xes_written  events as XES
+    xes          XES
     registry     the table of formats; a file is read, or written, by the one that fits
 """

@@ -56,6 +56,7 @@ FORMATS = (
     Format("rows", "json", (".json", ".ndjson", ".jsonl"), "rows"),
     Format("CSV", "text", (".csv", ".txt"), "delimited", writes=(".csv",)),
     Format("TSV", "text", (".tsv", ".tab"), "delimited", writes=(".tsv",)),
+    Format("XES", "xml", (".xes",), "xes", writes=(".xes",)),
 )
 _EVERY_ENDING = {ending: one.container for one in FORMATS for ending in one.endings}
 _CONTAINERS: dict[Container, str] = {
