@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.folding.projection import GONE, Projection
     from eventsourcing_kit.following.parked import SKIP, STOP, Park
     from eventsourcing_kit.following.subscription import Subscription
+    from eventsourcing_kit.log.forked import BranchPoint
     from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 _LATER = {
     "ANY": "store",
     "Append": "writing.append",
+    "BranchPoint": "log.forked",
     "Comparison": "folding.comparison",
     "compare": "folding.comparison",
     "Decider": "writing.decider",
@@ -96,6 +98,7 @@ __all__ = [
     "STOP",
     "STREAM_EXISTS",
     "Append",
+    "BranchPoint",
     "Comparison",
     "ConcurrencyError",
     "DamagedError",

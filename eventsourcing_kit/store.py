@@ -9,9 +9,10 @@ import threading
 import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from html import escape
-from itertools import chain
+from itertools import chain, count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import (
@@ -19,6 +20,7 @@ from eventsourcing_kit.errors import (
     DamagedError,
     EventSourcingError,
     InputError,
+    MomentError,
     OutcomeUnknownError,
     ReadOnlyError,
     StorageError,
@@ -33,20 +35,26 @@ from eventsourcing_kit.folding.snapshots import Snapshots
 from eventsourcing_kit.following.followers import Following, follow
 from eventsourcing_kit.following.parked import STOP, OnError
 from eventsourcing_kit.following.waiting import check_timeout
+from eventsourcing_kit.log.finding import Finder
+from eventsourcing_kit.log.forked import Past
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.query import check as check_query
 from eventsourcing_kit.reading.read import Read, Selection, check_category
+from eventsourcing_kit.records import moment
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
-from eventsourcing_kit.storage import keys, location
+from eventsourcing_kit.storage import keys, local_folder, location
 from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Receipt, Submission
 from eventsourcing_kit.writing.checks import as_event, submission
 from eventsourcing_kit.writing.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.writing.handling import RETRIES, Handled, Handling, check_retries, state_of
-from eventsourcing_kit.writing.opening import OpenOptions, opened
+from eventsourcing_kit.writing.opening import OpenOptions, clock_of, opened
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
     import pandas as pd
 
     from eventsourcing_kit.checking.report import Report
@@ -55,6 +63,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.folding.rows import Rows
     from eventsourcing_kit.following.subscription import Subscription
     from eventsourcing_kit.loading.known import Known
+    from eventsourcing_kit.log.forked import BranchPoint
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.records.moment import Moment
@@ -122,12 +131,18 @@ class EventStore:
         newer: Policy = "fail",
         lag: float | None = None,
         patience: float | None = None,
+        base: str | os.PathLike[str] | EventStore | Past | None = None,
+        base_options: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         policies = Policies(unknown, newer)
         self._location = location.parse(path, options)
-        self._options = OpenOptions(read_only, _now if clock is None else clock, seed, fsync, lag, patience)
+        new = base if isinstance(base, Past) else None  # of a branch that is made
+        given: Any = None if isinstance(base, Past) else getattr(base, "_log", base)
+        find = Finder(_log_in_memory, given, dict(base_options or {}), patience)
+        self._options = OpenOptions(read_only, clock, seed, fsync, lag, patience, new, find)
         self._options.check(self._location)
+        self._branches = count()
         self._inline: list[Callable[[], object]] = []  # what runs before an append returns (see tables.follower)
         self._handling: Handling | None = None
         in_flight.check_process()  # in a forked child even the lock may be held for ever
@@ -136,15 +151,25 @@ class EventStore:
             if not self._location.is_memory:
                 opening = _opening.setdefault(self._location.identity, opening)
         with opening:
+            if given is not None:
+                self._check_is_there()
             self._log, self._writer = self._opened()
             self._log.policies = policies
             if self._writer is not None:
                 self._begin_to_write(self._writer)
-            self._following = Following(self._log, self._writer, self._options.clock)
+            self._following = Following(self._log, self._writer, clock_of(self._log, self._options))
             self._snapshots = Snapshots(self._log, None if self._writer is None else self._writer.note)
             self._columns = Columns(self._log)
             with _listing:
                 _open.add(self)
+
+    def _check_is_there(self) -> None:
+        """`base` goes with a branch that is there, and makes none."""
+        if self._location.is_memory or (self._location.folder and not local_folder.is_store(self._location.folder)):
+            raise InputError(
+                f"there is no branch at {self._location.name}, whose base may have moved; make one with "
+                "store.branch(path=…)"
+            )
 
     def _opened(self) -> tuple[Log, Writer | None]:
         """The log, and its writer; an older one of this process hands over first, as a cell that is run again means it.
@@ -180,6 +205,63 @@ class EventStore:
         self._writer, self._options = None, replace(self._options, read_only=True)
         self._log.settle()
 
+    # -- branches ----------------------------------------------------------------------------------------------------
+
+    def branch(
+        self,
+        *,
+        as_of: Moment | None = None,
+        path: str | os.PathLike[str] | None = None,
+        clock: Callable[[], datetime] | None = None,
+        seed: int | None = None,
+    ) -> EventStore:
+        """A writable store over this one's past, up to a moment (by default now): for what-if. This one never changes.
+
+        Its own events are in memory, or in a new folder, which is opened again as any other: `EventStore(path)`. It can
+        do whatever a store can, goes on after this one is closed, and can be branched in turn. Without a `clock` its
+        time goes on from the last event's by microseconds. With a `seed` its id and those of its events are a function
+        of seed, store, moment and of how many branches this handle made before.
+
+        Raises `MomentError` for a moment that is not in the log, `InputError` for a folder that holds something,
+        `StoreClosedError` where this store is closed.
+
+        >>> import eventsourcing_kit as ek
+        >>> store = ek.EventStore()
+        >>> _ = store.append("order-7", ek.NewEvent(type="Shipped"))
+        >>> branch = store.branch()
+        >>> _ = branch.append("order-7", ek.NewEvent(type="Returned"))
+        >>> branch.position, store.position
+        (2, 1)
+        """
+        from eventsourcing_kit.log import copying
+
+        self._log.refresh()
+        position = self._cut(as_of)
+        if path is not None:
+            copying.check_target(location.parse(path, {}), self._log.folder, self._log.patience)
+        past = self._log.past(position)
+        try:
+            past.parent()  # where there is none, it says so
+            past.number = next(self._branches)
+            policies, patience = self._log.policies, self._options.patience
+            return EventStore(
+                path,
+                clock=clock,
+                seed=seed,
+                base=past,
+                patience=patience,
+                unknown=policies.unknown,
+                newer=policies.newer,
+            )
+        except BaseException:
+            past.close()
+            raise
+
+    @property
+    def base(self) -> BranchPoint | None:
+        """Where this branch parts from its base, which is a moment in both; None where the store is no branch."""
+        return None if self._log.base is None else self._log.base.point()
+
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def append(
@@ -189,14 +271,19 @@ class EventStore:
         *,
         expected_version: Expected = ANY,
         metadata: Mapping[str, Any] | None = None,
+        recorded_at: Moment | None = None,
     ) -> Receipt:
         """Store one or several events at the end of a stream, all or none; return when they are durable.
 
+        On a branch `recorded_at` says when: a time, or a RecordedEvent whose time is meant, but not before the branch's
+        last event.
+
         Raises `InputError` for events that would not read back equal, `ConcurrencyError` where the stream is not at the
-        expected version, `DuplicateIdError` for an id that another event has, `ReadOnlyError` through a store that only
-        reads, and `OutcomeUnknownError` where the storage failed or is silent, so that it may be stored or not.
+        expected version, `DuplicateIdError` for an id that another event has, `MomentError` for a `recorded_at` that is
+        no time, `ReadOnlyError` through a store that only reads, and `OutcomeUnknownError` where the storage failed or
+        is silent, so that it may be stored or not.
         """
-        return self.append_many([Append(stream, events, expected_version, metadata)])[0]
+        return self._append([Append(stream, events, expected_version, metadata)], recorded_at)[0]
 
     def append_many(self, appends: Iterable[Append]) -> list[Receipt]:
         """Store several appends as one commit, all or none; one receipt an append, in their order.
@@ -204,9 +291,14 @@ class EventStore:
         Raises what `append` raises: `InputError`, `ConcurrencyError` for the first append whose stream is not at its
         expected version, `DuplicateIdError`, `ReadOnlyError`, `OutcomeUnknownError`.
         """
+        return self._append(appends)
+
+    def _append(self, appends: Iterable[Append], recorded_at: Moment | None = None) -> list[Receipt]:
         writer, given = self._writing(), None
         try:
             given = submission(appends)
+            if recorded_at is not None:
+                given.times = [self._time_of_append(recorded_at)] * given.count
             stored = self._submit(writer, given)
             return [Receipt(self._log, batch.stream, one) for batch, one in zip(given.batches, stored, strict=True)]
         except KeyboardInterrupt as interrupt:
@@ -214,6 +306,22 @@ class EventStore:
                 is_stored = given is not None and given.is_stored
                 interrupt.add_note("the append had been stored" if is_stored else "the append was not stored")
             raise
+
+    def _time_of_append(self, given: Moment) -> int:
+        log = self._log
+        if log.base is None:
+            raise InputError("recorded_at is for branches: elsewhere the store's clock gives the time; leave it out")
+        parsed = moment.parse(getattr(given, "recorded_at", given))
+        if not isinstance(parsed, moment.TimePoint):
+            raise MomentError(f"recorded_at is {given!r}; give a time, or the RecordedEvent whose time is meant")
+        if not moment.FIRST_US <= parsed <= moment.LAST_US:
+            raise MomentError(f"recorded_at {given!r} {moment.OUT_OF_RANGE}")
+        if parsed < log.head.last_us:
+            raise InputError(
+                f"recorded_at is {time_text(from_us(parsed))}, before the branch's last event, which was recorded at "
+                f"{time_text(from_us(log.head.last_us))}; a log's times never go back: branch as of an earlier moment"
+            )
+        return int(parsed)
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
         try:
@@ -751,6 +859,7 @@ class EventStore:
         if not hasattr(self, "_log"):  # in the traceback of an open that failed
             return "<event store, not opened>"
         notes = [] if self._options.fsync or self._location.folder is None else ["fsync=False"]
+        notes += [] if self._log.base is None else [f"branch of {_place(self._log.base)} at {self._log.fork}"]
         notes += ["read_only", f"lag {self._log.lag:g} s"] if self._options.read_only else []
         notes += ["closed"] if self._log.life.is_closed else [f"position {self._log.head.last}"]
         return f"<event store {self._location.name}: {', '.join(notes)}>"
@@ -890,7 +999,7 @@ def copy(store: EventStore, into: str | os.PathLike[str], **options: Any) -> Rep
         raise InputError("the store was never written to, so there is nothing to copy")
     copying.check_target(target, log.folder, log.patience)
     try:
-        copying.fill(target, log.store_id.bytes, copying.rows(log), log.patience)
+        copying.fill(target, log.table.get(keys.META) or b"", copying.rows(log), log.patience)
         with EventStore(into, patience=log.patience, **options) as copied:
             report = copied.verify()
             if not report.ok:
@@ -906,8 +1015,16 @@ def copy(store: EventStore, into: str | os.PathLike[str], **options: Any) -> Rep
     return report
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _log_in_memory(store_id: UUID) -> Log | None:
+    """The log of a store in memory that is open in this process."""
+    with _listing:
+        stores = list(_open)
+    found = (one._log for one in stores if one._location.is_memory and one._log.store_id == store_id)
+    return next((log for log in found if not log.life.is_closed), None)
+
+
+def _place(past: Past) -> str:
+    return "a store in memory" if past.place is None else repr(Path(past.place).name)
 
 
 def _can_name_a_stream(key: object) -> bool:

@@ -13,10 +13,11 @@ import pytest
 import eventsourcing_kit as ek
 
 PUBLIC = [
-    "ANY", "Append", "Comparison", "ConcurrencyError", "DamagedError", "Decider", "DuplicateIdError", "Event",
-    "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError", "MomentError",
-    "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection", "ProjectionError", "Query",
-    "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report", "ReportingDatabase", "SKIP", "STOP",
+    "ANY", "Append", "BranchPoint", "Comparison", "ConcurrencyError", "DamagedError", "Decider", "DuplicateIdError",
+    "Event", "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError",
+    "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection",
+    "ProjectionError", "Query", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report",
+    "ReportingDatabase", "SKIP", "STOP",
     "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "Tag",
     "charts", "compare", "context", "copy", "explore", "fold", "from_file", "from_frame", "rescue", "schemas",
     "testing", "upcast",

@@ -30,6 +30,7 @@ from eventsourcing_kit.storage import keys
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from eventsourcing_kit.log.forked import Past
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.storage.slate.table import Table
 
@@ -55,8 +56,9 @@ def verify(log: Log, expected: object, advance: Callable[[int], object]) -> Repo
     walk = _Walk(log, found, noted)
     try:
         walk.start()
+        _walk_through(log.base, walk, advance)
         unsure = None if log.read_only else log.unsure_from
-        for key, raw in _records(log.table, keys.LOG[1] if unsure is None else keys.log(unsure)):
+        for key, raw in _records(log.table, keys.LOG[0], keys.LOG[1] if unsure is None else keys.log(unsure)):
             advance(walk.take(key, raw))
         walk.end()
         walk.index.check(walk.next - 1, walk.version)
@@ -81,9 +83,17 @@ def _checked(expected: object) -> list[_Noted]:
     return [_Noted(position, str(text).lower(), "when its digest was noted", is_proof=True)]
 
 
-def _records(table: Table, end: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _walk_through(past: Past | None, walk: _Walk, advance: Callable[[int], object]) -> None:
+    """Up to the fork, a branch's log is its base's: it is as sound as that. The base's index is not looked at."""
+    if past is None:
+        return
+    _walk_through(past.base, walk, advance)
+    for key, raw in _records(past.table, keys.log(past.fork + 1), keys.log(past.limit + 1)):
+        advance(walk.take(key, raw, past))
+
+
+def _records(table: Table, at: bytes, end: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The log's rows; one by one where a fetch of several fails, so that all that stands before the damage is seen."""
-    at = keys.LOG[0]
     try:
         for row in table.scan(at, end, rows=_ROWS_A_FETCH):
             at = row[0] + b"\x00"
@@ -136,14 +146,14 @@ class _Walk:
         """A stream's version as far as was seen."""
         return self._versions.get(stream) or (self._versions_before or {}).get(stream, 0)
 
-    def take(self, key: bytes, raw: bytes) -> int:
-        """Check one record; returns its number of events."""
+    def take(self, key: bytes, raw: bytes, past: Past | None = None) -> int:
+        """Check one record, of the base's `past` where it is not the store's own; returns its number of events."""
         self.commits += 1
         try:
             position = keys.number(key[1:])
             self._check_position(position)
             self.digest, earlier = record.digest(raw), self._earlier
-            commit = record.decode(raw)
+            commit = record.decode(raw) if past is None else record.decode(raw).upto(past.limit)
         except RecordError as error:
             self._found.damage("log", self.next, str(error), _RESTORE)
             self._break()
@@ -158,7 +168,9 @@ class _Walk:
         entry = keys.entry_of(commit, raw)
         if earlier is not None or self._versions_before is None:
             self._check_chain(commit, entry, earlier)
-        self._check_commit(commit, entry, raw)
+        self._check_commit(commit, entry, self._store if past is None else past.store_id)
+        if past is None:
+            self.index.expect(commit, raw)
         self._earlier, self.next = entry, commit.last + 1
         self.events += commit.count
         return commit.count
@@ -206,14 +218,13 @@ class _Walk:
                 "was chained to",
             )
 
-    def _check_commit(self, commit: Commit, entry: keys.CommitEntry, raw: bytes) -> None:
-        if commit.store != self._store and len(self._foreign) <= MOST_OF_A_CHECK:
+    def _check_commit(self, commit: Commit, entry: keys.CommitEntry, store: uuid.UUID | None) -> None:
+        if commit.store != store and len(self._foreign) <= MOST_OF_A_CHECK:
             self._foreign.append((commit.first, commit.store))
         self._check_times(commit, entry)
         self._check_versions(commit)
         self._check_ids(commit)
         self._check_noted(commit)
-        self.index.expect(commit, raw)
         check_payloads(commit, self._found)
 
     def _check_times(self, commit: Commit, entry: keys.CommitEntry) -> None:

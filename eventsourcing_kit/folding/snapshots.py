@@ -207,7 +207,7 @@ class Snapshots:
         """Whether a snapshot is of this store, and its events would be read today as they were then."""
         types: dict[str, str | None] = body["types"]
         same = all(text is not None and reading(name) == text for name, text in types.items())
-        return same and body["store"] == str(self._log.store_id) and self._would_not_fail(body.get("policies", {}))
+        return same and body["store"] in map(str, self._log.lineage) and self._would_not_fail(body.get("policies", {}))
 
     def _would_not_fail(self, policies: dict[str, Any]) -> bool:
         """Whether the events that were folded under some policies are none at which those of today fail."""

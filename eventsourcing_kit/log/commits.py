@@ -47,6 +47,8 @@ class Commits:
         self._last_commit: tuple[Table, Commit] | None = None
         self._any: dict[tuple[bytes, bytes], tuple[Table | None, int, bool]] = {}  # see `_has_any`
 
+    is_whole = True  # whether the table holds no commit behind `head`; else there may be later ones
+
     def _last_entry(self) -> keys.CommitEntry:
         row = self.table.one(*keys.COMMITS, descending=True)
         return EMPTY if row is None else keys.commit_entry(*row)
@@ -107,6 +109,20 @@ class Commits:
             return entry.last
         commit = self.commit_of(entry.first)
         return commit.first + int(np.searchsorted(commit.times, us, side="right")) - 1
+
+    def _entry_at(self, position: int) -> keys.CommitEntry:
+        """What the index would say of the last commit, if the log ended at a position."""
+        row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
+        commit = None if row is None else decode(row[1])
+        if row is None or commit is None or not commit.first <= position <= commit.last:
+            raise StorageError(f"the log has a hole at position {position}; it is damaged")
+        us = int(commit.times[position - commit.first])
+        return keys.entry_of(commit, row[1])._replace(last=position, last_us=us)
+
+    def entries(self) -> list[keys.CommitEntry]:
+        """What the index says of all commits."""
+        found = [keys.commit_entry(*row) for row in self.table.scan(*keys.COMMITS)]
+        return [entry for entry in found if entry.last <= self.head.last]
 
     def time_of(self, position: int) -> int:
         """When the event at a position was recorded; before all times for position 0."""
@@ -170,6 +186,11 @@ class Commits:
             found = table.one(*bounds) is not None
             self._any[bounds] = table, upto, found
         return found
+
+    def is_supplied(self, event_id: uuid.UUID) -> bool:
+        """Whether an event came with this id, as its own."""
+        raw = self.table.get(keys.event_id(event_id))
+        return raw is not None and (self.is_whole or keys.number(raw) <= self.head.last)
 
     def _has_made(self, event_id: uuid.UUID, position: int) -> bool:
         """Whether the event at `position` has an id that was made, not supplied, and it is this one."""
@@ -235,7 +256,7 @@ class Commits:
     def stream_commits(self, stream: str, upto: int, *, after: int = 0, backwards: bool = False) -> Iterator[Commit]:
         """The commits up to position `upto` that hold versions of a stream above `after`."""
         start, end = keys.stream_range(stream, after)
-        if backwards and upto < self.head.last:
+        if backwards and (upto < self.head.last or not self.is_whole):
             end = keys.stream(stream, self._last_version_before(stream, upto + 1) + 1)
             if start >= end:
                 return

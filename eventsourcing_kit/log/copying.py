@@ -31,7 +31,7 @@ def rows(log: Log) -> Iterator[Row]:
     """The rows of a store as of its end, without its id; the notes first, so that none speaks of what comes later."""
     yield from log.table.scan(*keys.NOTES)
     log.refresh()
-    end, last = log.head.last, 0
+    end, last = log.head.last, log.fork
     for _, record in log.table.scan(keys.LOG[0], keys.log(end + 1), rows=_RECORDS_A_FETCH):
         commit = decode(record)
         yield from keys.rows_of(commit, record)

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from eventsourcing_kit.errors import DamagedError, RecordError, StorageError, SupersededError
-from eventsourcing_kit.log.commits import EMPTY, Commits, longer
+from eventsourcing_kit.log.commits import longer
+from eventsourcing_kit.log.forked import Forked
 from eventsourcing_kit.log.wakeup import Wakeups
 from eventsourcing_kit.records.record import decode
 from eventsourcing_kit.records.unknown import Policies
@@ -18,11 +19,15 @@ from eventsourcing_kit.storage.slate.table import PATIENCE_SECONDS, Table
 from eventsourcing_kit.storage.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from eventsourcing_kit.log.forked import Past
+    from eventsourcing_kit.records.record import Parent
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.location import Location
+
+    Find = Callable[[Parent, str | None], Past]
 
 _CHECK_SECONDS = 10.0
 _LAG_SECONDS_OF_A_BUCKET = 1.0  # asking it costs a request; asking a folder costs microseconds
@@ -35,12 +40,13 @@ class NewCommit(Protocol):
     record: bytes
 
 
-class Log(Commits):
+class Log(Forked):
     """What is stored at a location, as of `head`, the last commit that this reader knows.
 
     A reader's `head` is at most `lag` seconds old when a call begins. A folder's writer has its `journal`. Without
-    `collects`, it removes no file. `life` says whether this handle is open; under its lock, table and head move on
-    together, and never back.
+    `collects`, it removes no file. A branch sees its `base` first: the one given, or what `find` finds where its table
+    says that it is a branch. `life` says whether this handle is open; under its lock, table and head move on together,
+    and never back.
     """
 
     def __init__(
@@ -53,9 +59,13 @@ class Log(Commits):
         collects: bool = True,
         journal: Journal | None = None,
         noted: marker.Owned | None = None,
+        base: Past | None = None,
+        find: Find | None = None,
     ) -> None:
         super().__init__()
         self.location, self.folder, self.read_only = location, location.folder, read_only
+        self.has_moved_base = False  # whether the table says something else of where the base lies
+        self.base, self._find, self.place = base, find, None if location.is_memory else str(location)
         self.lag = (_LAG_SECONDS_OF_A_BUCKET if location.bucket else 0.0) if lag is None else lag
         self.patience = PATIENCE_SECONDS if patience is None else patience
         self._collects, self._journal, self._noted = collects, journal, noted
@@ -74,6 +84,7 @@ class Log(Commits):
         self.table = self._open_table() if self.folder is None else self._open_checked(self.folder)
         try:
             self._place = None if self.folder is None else local_folder.Place(self.folder)
+            self._find_base()
             self.head = self._last_entry()
             self.store_id = self._store_id()
             if read_only and self.store_id is None and location.bucket:
@@ -94,7 +105,21 @@ class Log(Commits):
             collects=self._collects,
             own=self._journal,
             life=self.life,
+            deferred=self.location.is_memory and self.base is not None,
         )
+
+    def _find_base(self) -> None:
+        """Have what a branch branches from, where it was not given."""
+        branched = self._branched() if self.base is None else None
+        if branched is not None:
+            assert self._find is not None  # whoever opens a place that may hold a branch can find its base
+            self.base = self._find(*branched)
+            self.has_moved_base = self.base.place != branched[1]
+
+    def _branched(self) -> tuple[Parent, str | None] | None:
+        """What a branch branches from, as its table says it."""
+        raw = self.table.get(keys.META)
+        return None if raw is None else keys.branched(raw)
 
     def _open_checked(self, folder: Path) -> Table:
         """Open it where nothing is missing; the errors name the damaged files."""
@@ -119,7 +144,10 @@ class Log(Commits):
             for _, raw in self.table.overlay.between(*keys.LOG)[:1]:
                 if raw is not None and own is not None and decode(raw).store != own:
                     raise journal.damaged(folder, journal.FOREIGN)
-        damage.check_log(folder, expected, self._last_entry().last, self._ends_at)
+        branched = self._branched()
+        fork = 0 if branched is None else branched[0].position
+        last = self._last_entry().last or fork
+        damage.check_log(folder, expected, last, lambda position: position == fork or self._ends_at(position))
 
     def _ends_at(self, position: int) -> bool:
         row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
@@ -171,10 +199,9 @@ class Log(Commits):
         more = None if has_moved else self.table.follow()
         if more is None:
             table = self._open_table()
-            row = table.one(*keys.COMMITS, descending=True)
             self.table = table  # the old one is not closed: an iteration may still read through it
             self.types_seen, self.types_seen_upto = set(), 0  # it may be another store by now
-            self.head = EMPTY if row is None else keys.commit_entry(*row)
+            self.head = self._last_entry()
         elif more:
             self.head = self._last_entry()
         self._seen, self._seen_at = seen, now  # last: what failed on the way is looked at again
@@ -220,6 +247,8 @@ class Log(Commits):
             if not self.life.is_closed and answers:
                 self.mark_end()
                 self.table.close(in_place=self.is_in_place)
+            if not self.life.is_closed and self.base is not None:
+                self.base.close()
             self.life.close()
             if self._place is not None:
                 self._place.leave()

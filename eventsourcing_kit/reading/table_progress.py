@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from eventsourcing_kit.reading import frames
-from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,9 +45,8 @@ class Progress:
 
 
 def _written(log: Log) -> tuple[np.ndarray, np.ndarray]:
-    entries = [keys.commit_entry(*row) for row in log.table.scan(*keys.COMMITS)]
-    known = [entry for entry in entries if entry.last <= log.head.last]
-    return _array(entry.last_us for entry in known), _array(entry.last for entry in known)
+    entries = log.entries()
+    return _array(entry.last_us for entry in entries), _array(entry.last for entry in entries)
 
 
 def _of_table(name: str, marks: list[Mark], written: tuple[np.ndarray, np.ndarray] | None) -> pd.DataFrame:

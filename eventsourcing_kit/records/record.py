@@ -45,6 +45,7 @@ from __future__ import annotations
 import struct
 import uuid
 import zlib
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -234,6 +235,29 @@ class Commit:
         """recorded_at of the last event, in microseconds."""
         return self.first_us if "time" in self._body else int(self.times[-1])
 
+    def upto(self, position: int) -> Commit:
+        """The commit without the events behind a position, one of its own."""
+        if position >= self.last:
+            return self
+        count, body = position - self.first + 1, dict(self._body)
+        body["count"] = count
+        if "times" in body:
+            body["times"] = body["times"][:count]
+        sizes = np.bincount(self.stream_codes[:count], minlength=len(self.streams))
+        _keep(body, "streams", "stream", self.stream_codes[:count], sizes, body["streams"])
+        sizes = np.bincount(self.shape_codes[:count], minlength=len(self.shapes))
+        shapes = [
+            [*shape[:3], [column[:size] for column in shape[3]]]
+            for shape, size in zip(body["shapes"], sizes.tolist(), strict=True)
+        ]
+        _keep(body, "shapes", "shape", self.shape_codes[:count], sizes, shapes)
+        for name in EXTRAS & body.keys():
+            at, own, *shared = body.pop(name)
+            kept = bisect_left(at, count)
+            if kept:
+                body[name] = [at[:kept], own[:kept], *shared]
+        return Commit(self.store, self.previous, body)
+
     @cached_property
     def is_flat(self) -> bool:
         """Whether no value holds others, so that who reads an event cannot change what the next reader gets."""
@@ -359,6 +383,15 @@ class Commit:
             return None
         store, position, digest, us = self._body["parent"]
         return Parent(ids.from_hex(store), position, bytes.fromhex(digest), us)
+
+
+def _keep(body: dict[str, Any], many: str, one: str, codes: Ints, sizes: Ints, values: list[Any]) -> None:
+    """Of streams or shapes those that have events, and the events' indices into these."""
+    kept = np.flatnonzero(sizes)
+    body[many] = [values[place] for place in kept.tolist()]
+    body.pop(one, None)
+    if len(kept) > 1:
+        body[one] = (np.cumsum(sizes > 0) - 1)[codes].tolist()
 
 
 def decode(record: bytes) -> Commit:

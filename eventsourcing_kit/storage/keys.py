@@ -3,7 +3,7 @@
     c | time of the first event | first position   ->  count, time of the last event, key of the ids, SHA-256
     i | id                                         ->  position, for supplied ids (others carry their position)
     j                                              ->  number of the last journal entry whose rows are here
-    m                                              ->  the store's id
+    m                                              ->  the store's id; a branch's is longer (see `branch`)
     n | kind | name | number                       ->  a note beside the log: a checkpoint, a snapshot
     s | stream | last version in the commit        ->  the record, if small and of one stream, else first position
     t | tag | position                             ->  the record, if small, else the commit's first position
@@ -19,8 +19,10 @@ import struct
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic_core import from_json, to_json
+
 from eventsourcing_kit.errors import RecordError, StorageError
-from eventsourcing_kit.records.record import digest
+from eventsourcing_kit.records.record import Parent, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +43,7 @@ LOG = (b"z", b"{")
 SMALL_BYTES = 1024  # up to which a single stream's record stands under the stream's key and its tags', too
 _FEW_TAGS = 8
 _SIGN = 1 << 63
+_BRANCH = b"\nb"
 _COMMIT = struct.Struct(">IqQ32s")
 _COMMIT_KEY = struct.Struct(">xQQ")
 _U64 = struct.Struct(">Q")
@@ -162,9 +165,28 @@ def store_id(value: bytes) -> uuid.UUID:
     """The store's id; raises `StorageError` in a copy that was not finished, `RecordError` for other bytes."""
     if value == UNFINISHED:
         raise StorageError("a copy into this place was not finished: remove what is there, and copy again")
-    if len(value) != 16:
+    if len(value) != 16 and value[16:18] != _BRANCH:
         raise _damaged("a store's id", value)
-    return uuid.UUID(bytes=value)
+    return uuid.UUID(bytes=value[:16])
+
+
+def branch(own: uuid.UUID, parent: Parent, location: str | None) -> bytes:
+    """A branch's id, what it branches from, and where that lies (None: in memory).
+
+    Longer than other stores' ids, so that a kit which knows no branches opens none of them.
+    """
+    return own.bytes + _BRANCH + to_json([parent.store.hex, parent.position, parent.digest.hex(), parent.us, location])
+
+
+def branched(value: bytes) -> tuple[Parent, str | None] | None:
+    """What a branch branches from, and where that lies; None of another store. Raises `RecordError` for other bytes."""
+    if value[16:18] != _BRANCH:
+        return None
+    try:
+        store, position, digest, us, location = from_json(value[18:])
+        return Parent(uuid.UUID(hex=store), position, bytes.fromhex(digest), us), location
+    except (ValueError, TypeError):
+        raise _damaged("what a branch branches from", value) from None
 
 
 # -- what is stored for a commit: the writer, a rescue, a copy and `verify` have it from here --------------------------

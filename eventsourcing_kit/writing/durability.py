@@ -70,7 +70,7 @@ class Flushed:
 
     def begin(self, rows: Rows, seconds: float) -> None:
         """Store the rows with which a store begins; give up after so long."""
-        self._table.write(rows, flush=self._flush, seconds=seconds)
+        self._table.begin(rows, flush=self._flush, seconds=seconds)
         self.again()
 
     def lock(self, size: int) -> bool:
@@ -122,7 +122,7 @@ class Journalled:
 
     def begin(self, rows: Rows, seconds: float) -> None:
         """Store the rows with which a store begins, in SlateDB itself; give up after so long."""
-        self._table.write(rows, flush=True, seconds=seconds)
+        self._table.begin(rows, flush=True, seconds=seconds)
         self.again()
 
     def lock(self, size: int) -> bool:

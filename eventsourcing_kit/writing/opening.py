@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, StorageError, SupersededError
 from eventsourcing_kit.log.log import Log
+from eventsourcing_kit.records.moment import LAST_US, from_us
 from eventsourcing_kit.storage import device, local_folder, repair, sweep
 from eventsourcing_kit.storage.journal import refuse, take_over
 from eventsourcing_kit.storage.slate.opening import Opening, merge
@@ -18,9 +20,10 @@ from eventsourcing_kit.writing.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from pathlib import Path
 
+    from eventsourcing_kit.log.forked import Past
+    from eventsourcing_kit.log.log import Find
     from eventsourcing_kit.storage.journal import Journal
     from eventsourcing_kit.storage.location import Location
     from eventsourcing_kit.storage.marker import Marker, Owned
@@ -34,11 +37,13 @@ class OpenOptions:
     """How a store is opened, in the words of `EventStore`."""
 
     read_only: bool
-    clock: Callable[[], datetime]
+    clock: Callable[[], datetime] | None
     seed: int | None
     fsync: bool
     lag: float | None
     patience: float | None
+    base: Past | None = None  # of a branch that is made
+    find: Find | None = None  # the base of one that is opened again
 
     def check(self, location: Location) -> None:
         """Raise `InputError` where they make no sense at a location."""
@@ -50,7 +55,7 @@ class OpenOptions:
             )
         _check_seconds("lag", self.lag, "from 0")
         _check_seconds("patience", self.patience, "above 0")
-        if not callable(self.clock):
+        if self.clock is not None and not callable(self.clock):
             raise InputError(f"clock is {self.clock!r}; give a function that returns an aware datetime")
         if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
             raise InputError(f"seed is {self.seed!r}; give a whole number")
@@ -109,7 +114,7 @@ def _opened(location: Location, options: OpenOptions, journal: Journal | None) -
     log = _log(location, options, noted, journal)
     writer = None
     try:
-        writer = Writer(log, _durability(log, options, noted, journal), clock=options.clock, seed=options.seed)
+        writer = Writer(log, _durability(log, options, noted, journal), clock=clock_of(log, options), seed=options.seed)
         if ready is not None:
             _tidy(log, ready, older)
         if journal is not None:
@@ -153,7 +158,18 @@ def _log(location: Location, options: OpenOptions, noted: Owned | None = None, j
         collects=collects,
         journal=journal,
         noted=noted,
+        base=options.base,
+        find=options.find,
     )
+
+
+def clock_of(log: Log, options: OpenOptions) -> Callable[[], datetime]:
+    """What gives the time of each commit; a branch's goes on from its last event's, where none is given."""
+    if options.clock is not None:
+        return options.clock
+    if log.base is None:
+        return lambda: datetime.now(UTC)
+    return lambda: from_us(min(log.head.last_us + 1, LAST_US) if log.head.last else 0)
 
 
 def _durability(log: Log, options: OpenOptions, noted: Owned | None, journal: Journal | None) -> Durability:

@@ -61,10 +61,14 @@ class Placement:
         self._log, self._clock, self._seed = log, clock, seed
         self._check_end()
         self._store_id = log.store_id or self._new_store(begin)
+        if log.has_moved_base:
+            begin([(keys.META, self._meta(self._store_id))], log.patience)
         self._key = self._id_key()
         self.tip = Tip(log.head.last, log.head.last_us, log.head.digest)
         self._versions_complete = log.head.last == 0
-        self._has_supplied = log.table.one(*keys.IDS) is not None
+        self._has_supplied = log.table.one(*keys.IDS) is not None or (
+            log.base is not None and log.base.has_supplied_ids
+        )
 
     def _check_end(self) -> None:
         """Refuse to write behind an end that is damaged, or of a newer format: that would bury it."""
@@ -74,11 +78,11 @@ class Placement:
             mark = self._log.marked_end()
         if row is not None:
             check_format(row[1])
-        end = (keys.log(head.first), head.digest) if head.last else None
+        end = (keys.log(head.first), head.digest) if head.last > self._log.fork else None
         is_damaged = end != (None if row is None else (row[0], digest(row[1])))
         if mark is not None:
             is_damaged |= mark[0] > head.last or (mark[0] == head.last and mark[1] != head.digest.hex())
-        if is_damaged or (head.last and not self._log.store_id):
+        if is_damaged or (head.last > self._log.fork and not self._log.store_id):
             cure = "restore it from a copy"
             if self._log.folder is not None:
                 cure += f", or save what can be, with ek.rescue({str(self._log.folder)!r}, into='a new folder')"
@@ -90,10 +94,18 @@ class Placement:
         self._log.mark_end()
 
     def _new_store(self, begin: Begin) -> uuid.UUID:
-        made = uuid.uuid4() if self._seed is None else uuid.UUID(bytes=_hash("store", self._seed)[:16], version=4)
-        begin([(keys.META, made.bytes)], self._log.patience)
+        base = self._log.base
+        parts = ("store",) if base is None else ("branch", base.store_id, base.limit, base.number)
+        made = uuid.uuid4()
+        if self._seed is not None:
+            made = uuid.UUID(bytes=_hash(parts[0], self._seed, *parts[1:])[:16], version=4)
+        begin([(keys.META, self._meta(made))], self._log.patience)
         self._log.store_id = made
         return made
+
+    def _meta(self, store_id: uuid.UUID) -> bytes:
+        base = self._log.base
+        return store_id.bytes if base is None else keys.branch(store_id, base.parent(), base.place)
 
     def _id_key(self) -> int:
         raw = os.urandom(8) if self._seed is None else _hash("ids", self._seed, str(self._store_id))[:8]
@@ -111,6 +123,8 @@ class Placement:
         if not batches:
             now = {stream: before[stream] + count for stream, count in rows.stream_sizes().items()}
         place = Place(self._store_id, tip.digest, self._key, tip.last + 1, self._times(submission.times, tip), before)
+        if self._log.base is not None and tip.last == self._log.fork:
+            place.parent = self._log.base.parent()
         if self._seed is not None:
             place = self._without_collision(place, submission)
         written = Written(encode(place, rows))
@@ -156,7 +170,9 @@ class Placement:
                 raise InputError("the store's time has come to the end of the year 9999; no later time can be recorded")
             return us
         if given[0] < tip.us:
-            raise InputError("another append moved the store's time past the first row while it was being loaded")
+            raise InputError(
+                "another append moved the store's time past that of the first event meanwhile; nothing was stored"
+            )
         return given
 
     def _without_collision(self, place: Place, submission: Submission) -> Place:
@@ -168,7 +184,7 @@ class Placement:
         while True:
             made = [one.tobytes() for one in decode(encode(place, submission.rows)).id_bytes]
             clash = any(
-                row not in supplied and (one in own or self._log.table.get(b"i" + one) is not None)
+                row not in supplied and (one in own or self._log.is_supplied(uuid.UUID(bytes=one)))
                 for row, one in enumerate(made)
             )
             if not clash:

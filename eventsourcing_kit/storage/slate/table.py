@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -57,6 +58,8 @@ class Table:
     The rows of a folder's journal are rows of the table like all others: those of the writer's `own`, or those that a
     reader finds in the file.
 
+    A `deferred` one is opened at its first write, and holds nothing till then but the rows that it begins with.
+
     Without `collects`, no file that is needed no more is removed. With `merges` it is open only to be filled, and takes
     no more memory for a large store than for a small one. A reader without `with_wal` reads the tables only.
     """
@@ -73,6 +76,7 @@ class Table:
         own: journal.Journal | None = None,
         life: Lifecycle | None = None,
         merges: bool = False,
+        deferred: bool = False,
     ) -> None:
         self.location, self.read_only = location, read_only
         self.patience = PATIENCE_SECONDS if patience is None else patience
@@ -84,6 +88,11 @@ class Table:
         self.overlay = Overlay()
         self._db: Any = None
         self._answers = Answers() if location.bucket else None
+        self._holders = [1]  # of what is in memory: it ends with the last one
+        self._owns = True  # whether closing it ends what it reads through
+        self._deferred = deferred
+        if deferred:
+            return
         if read_only and with_wal:
             self._open_view()
             return
@@ -92,6 +101,28 @@ class Table:
         self._db = open_db(Opening(location, read_only, collects, with_wal, merges, self._answers), self.patience, why)
         if own is not None:
             self._take_in(own)
+
+    def begin(self, rows: Iterable[Row], *, flush: bool, seconds: float | None = None) -> None:
+        """As `write`, of the first rows of all; a deferred table is not opened for that."""
+        if self._deferred:
+            self.overlay.add(rows)
+        else:
+            self.write(rows, flush=flush, seconds=seconds)
+
+    def _open_deferred(self) -> None:
+        """Open it now that there is something to store."""
+        db = open_db(Opening(self.location), self.patience, self._why)
+        begun = Batch(self.overlay.rows()).made
+        self._guarded(lambda: drive(lambda: db.write(begun)))
+        self._db, self._deferred = db, False
+
+    def beside(self) -> Table:
+        """The same rows for another handle, which reads on where this one is closed or superseded."""
+        made = copy.copy(self)
+        made._life, made._replacing, made.read_only = Lifecycle(), threading.Lock(), True
+        made._owns = self.location.is_memory
+        self._holders[0] += 1
+        return made
 
     def _take_in(self, own: journal.Journal) -> None:
         try:
@@ -160,6 +191,9 @@ class Table:
         db, given_up = self._db, self._life.given_up
         if self.read_only:
             raise SupersededError()
+        if self._deferred:
+            self._open_deferred()
+            db = self._db
         made = (rows if isinstance(rows, Batch) else Batch(rows)).made
         if flush:
             self._guarded(lambda: aside(lambda: _write_through(db, made, seconds, given_up)))
@@ -183,6 +217,8 @@ class Table:
             self._life.check_open()
             return newest
         db = self._db
+        if db is None:
+            return None
         try:
             value: bytes | None = self._guarded(lambda: drive(lambda: db.get(key), self.patience, self._answers))
         except (StorageError, StoreClosedError) as error:
@@ -204,7 +240,7 @@ class Table:
         self, start: bytes, end: bytes, *, descending: bool, ahead: int, rows: int
     ) -> Iterator[tuple[bytes, bytes]]:
         db, cursor, goes_on = self._db, None, True
-        while start < end:
+        while start < end and db is not None:
             try:
                 cursor, batch = self._next(db, cursor, (start, end), rows, _options(descending, ahead))
             except (StorageError, StoreClosedError) as error:
@@ -250,7 +286,9 @@ class Table:
     def is_fenced(self) -> bool:
         """Whether another writer has opened the table, as far as this one has noticed."""
         db = self._db
-        return not self._life.is_closed and not self.read_only and db.status().close_reason is not None
+        return (
+            db is not None and not self._life.is_closed and not self.read_only and db.status().close_reason is not None
+        )
 
     def give_way(self) -> None:
         """Go on as a reader, because another writer opens the table."""
@@ -272,7 +310,7 @@ class Table:
     def _become_reader(self) -> None:
         old, was_writer = self._db, not self.read_only
         self._open_view()
-        self.read_only = True
+        self.read_only = self._owns = True
         if was_writer:  # a reader is left to what still reads through it
             shut(old, self.location, read_only=False, seconds=self.patience, answers=self._answers)
 
@@ -284,7 +322,11 @@ class Table:
         its files would be a request, so there the tables are written.
         """
         with self._replacing:
-            if self._life.close() and in_place:
+            if not self._life.close():
+                return
+            self._holders[0] -= 1
+            is_last = not self._holders[0] if self.location.is_memory else self._owns
+            if is_last and in_place and self._db is not None:
                 shut(self._db, self.location, read_only=self.read_only, seconds=self.patience, answers=self._answers)
 
     def _guarded(self, work: Callable[[], T]) -> T:
