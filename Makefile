@@ -3,6 +3,7 @@
 # make check      run the quick part of it: no test that starts another process, a kernel or a browser
 # make notebooks  run all notebooks again and save them; says so when two runs differ
 # make bench      print the benchmarks' figures, how each call's cost grows, and ratios to other stores (installs them)
+# make bench AGAINST=COMMIT  print how many times as quick today's kit is as that of an earlier commit
 # make pages      write the notebooks as pages that work offline
 # make clean      remove what the commands above made
 #
@@ -67,6 +68,10 @@ notebooks: setup
 pages: setup
 	$(RUN) -m tests.notebooks.pages
 
+ifdef AGAINST
+bench: setup
+	$(RUN) -m tests.benchmarks.against "$(AGAINST)"
+else
 bench: setup
 	@if $(RUN) -m pip --version >/dev/null 2>&1; then pip="$(RUN) -m pip"; \
 	else pip="$(or $(PYTHON),python3) -m pip --python $(RUN)"; fi; \
@@ -74,6 +79,7 @@ bench: setup
 	$(RUN) -m tests.benchmarks
 	$(RUN) -m tests.benchmarks.growth
 	$(RUN) -m tests.benchmarks.compare
+endif
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

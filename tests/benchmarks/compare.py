@@ -6,8 +6,6 @@ Prints a table of rates and of the ratio to the best peer of the same durability
 
 from __future__ import annotations
 
-import os
-import platform
 import random
 import resource
 import shutil
@@ -25,8 +23,9 @@ from pathlib import Path
 import pandas as pd
 
 import eventsourcing_kit as ek
-from tests.benchmarks.__main__ import PaymentTaken, event, frame, seconds
+from tests.benchmarks.measuring import seconds
 from tests.benchmarks.peers import Kit, Peer, PyEventSourcing, UmaDb, ndjson
+from tests.benchmarks.rows import PaymentTaken, event, frame, machine
 
 ROUNDS = 3
 Rates = dict[str, list[float]]
@@ -243,7 +242,7 @@ def ten_million() -> None:
 
 def main() -> None:
     names = ("slatedb", "eventsourcing", "umadb", "duckdb", "pandas", "pydantic")
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}")
+    print(machine())
     print(", ".join(f"{name} {version(name)}" for name in names))
     pd.DataFrame({"warm": [1]}).sum()
     for work in (appends, in_memory, bulk_load, threads, small_commits, travel):
