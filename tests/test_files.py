@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,12 @@ def rich() -> ek.EventStore:
     return store
 
 
+@pytest.fixture
+def tagged(rich: ek.EventStore) -> ek.EventStore:
+    rich.append("a-1", ek.NewEvent(type="Tagged", data={"tags": 1}, tags=["course:c1", "student:s,1"]))
+    return rich
+
+
 def equal(one: ek.EventStore, other: ek.EventStore) -> bool:
     return list(one.read()) == list(other.read())
 
@@ -53,6 +62,12 @@ KEEP_ALL = [".csv", ".tsv", ".csv.gz", ".csv.bz2", ".csv.xz", ".parquet", ".ndjs
 def test_what_is_exported_comes_back_equal(rich: ek.EventStore, tmp_path: Path, ending: str) -> None:
     rich.export(tmp_path / f"log{ending}")
     assert equal(ek.from_file(tmp_path / f"log{ending}"), rich)
+
+
+@pytest.mark.parametrize("ending", KEEP_ALL)
+def test_tags_come_back(tagged: ek.EventStore, tmp_path: Path, ending: str) -> None:
+    tagged.export(tmp_path / f"log{ending}")
+    assert equal(ek.from_file(tmp_path / f"log{ending}"), tagged)
 
 
 @pytest.mark.parametrize("ending", KEEP_ALL)
@@ -88,6 +103,25 @@ def test_an_export_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypa
         store.export(tmp_path / "log.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
     assert (tmp_path / "log.csv").read_bytes() == before
+
+
+@pytest.mark.processes
+def test_a_killed_export_leaves_no_file_that_looks_whole(tmp_path: Path) -> None:
+    """Its process is killed as soon as it has begun to write."""
+    code = (
+        "import eventsourcing_kit as ek, sys; store = ek.EventStore(); "
+        "store.append('a', [ek.NewEvent(type='T', data={'x': 'y' * 100})] * 100_000); store.export(sys.argv[1])"
+    )
+    path = tmp_path / "log.ndjson"
+    with subprocess.Popen([sys.executable, "-c", code, str(path)]) as process:
+        while not (parts := list(tmp_path.glob("*.part"))) and process.poll() is None:
+            time.sleep(0.001)
+        process.kill()
+    assert parts, "it was done before it could be killed"
+    assert not path.exists()
+    for part in tmp_path.iterdir():
+        with pytest.raises(ek.InputError, match="broken off"):
+            ek.from_file(part)
 
 
 def test_what_a_killed_export_leaves_is_not_taken_for_whole(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ by_amount.on(Deposited)(lambda state, event: state + 1)
 def is_rich(state):
     return state > 100
 """
-NAMES = ["log", "streams", "types", "state", "diff", "blame", "first", "trace", "verify", "load", "export"]
+NAMES = ["log", "streams", "types", "state", "diff", "blame", "first", "trace", "verify", "load", "export", "explore"]
 
 Ek = Callable[..., Result]
 
@@ -184,6 +184,15 @@ def test_first_finds_the_event_or_says_no(typed: Ek, projection: str, condition:
     found = typed("first", "bank", f"terminal_bank:{projection}", condition, "--json")
     assert [row["position"] for row in rows(found)] == ([] if position is None else [position])
     assert found.exit_code == (1 if position is None else 0)
+
+
+def test_explore_makes_a_page_that_holds_the_fields_that_are_named(typed: Ek) -> None:
+    told = typed("explore", "bank", "terminal_bank:balance", "page.html", "--as-of", "3")
+    assert told.stdout == "page.html: as of position 3\n"
+    assert "ek-ready" in Path("page.html").read_text(encoding="utf-8")
+    assert rows(typed("explore", "bank", "terminal_bank:balance", "page.html", "--field", "amount", "--json")) == [
+        {"path": "page.html", "position": 4}
+    ]
 
 
 # the store

@@ -17,7 +17,7 @@ from pydantic_core import to_json
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.json_values import plain_objects_only
 from eventsourcing_kit.formats import conventions
-from eventsourcing_kit.formats.format import OWN, RAW, ForeignLog, time_texts
+from eventsourcing_kit.formats.format import OWN, RAW, ForeignLog, check_width, time_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from eventsourcing_kit.formats.file import File
     from eventsourcing_kit.formats.format import Events, Losses, Target
 
-MOST_COLUMNS = 16_384  # as of spreadsheets
 _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 30
 _FLOAT = re.compile(r"[+-]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][+-]?\d+)?")
@@ -109,11 +108,7 @@ def _columns(file: File, separator: str) -> tuple[list[str], list[list[Any]]]:
 
 
 def _check_header(file: File, header: Sequence[str]) -> None:
-    if len(header) > MOST_COLUMNS:
-        raise InputError(
-            f"{file.name} has {len(header):,} columns, and {MOST_COLUMNS:,} is the most; it may have its events side "
-            "by side, or another separator"
-        )
+    check_width(len(header), file.name)
     twice = {name for name in header if header.count(name) > 1} if len(set(header)) < len(header) else set()
     if twice:
         raise InputError(f"{file.name}, line 1: the column {sorted(twice)[0]!r} is there twice; rename one of them")

@@ -31,6 +31,16 @@ RAW = "raw"  # what a frame notes of itself in its `attrs`: that `data` is all t
 OWN = {"id", "stream", "version", "position", "type", "schema_version", "recorded_at", "metadata"}  # the kit's columns
 COMPRESSIONS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _SHOWN = 10
+_MOST_COLUMNS = 16_384  # as of spreadsheets
+
+
+def check_width(columns: int, what: str) -> None:
+    """Raise `InputError` where a table is so wide that its columns can hardly be fields of events."""
+    if columns > _MOST_COLUMNS:
+        raise InputError(
+            f"{what} has {columns:,} columns, and {_MOST_COLUMNS:,} is the most; it may have its events side by side "
+            "or another separator; else keep the columns that matter"
+        )
 
 
 def time_texts(times: pd.Series[Any]) -> list[str | None]:

@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events.json_values import plain_objects_only
-from eventsourcing_kit.formats.format import OWN, ForeignLog
+from eventsourcing_kit.formats.format import OWN, ForeignLog, check_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +37,9 @@ def read(file: File, given: Mapping[str, Any]) -> ForeignLog:
     """The table's columns; times stay times, all else becomes what plain JSON has for it."""
     with file.open() as opened:
         try:
-            table = pq.read_table(opened)
+            stored = pq.ParquetFile(opened)
+            check_width(len(stored.schema_arrow), file.name)
+            table = stored.read()
         except (pa.ArrowException, OSError) as error:
             first = str(error).partition("\n")[0]
             raise InputError(f"{file.name} is cut off or damaged: {first}; get the file again") from None
@@ -59,7 +61,7 @@ def read(file: File, given: Mapping[str, Any]) -> ForeignLog:
 def _noted(metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
     """What a frame of the kit noted of itself when pandas wrote it."""
     noted: dict[str, Any] = json.loads(metadata.get(b"pandas", b"{}")).get("attributes", {})
-    return {name: value for name, value in noted.items() if name in ("raw", "fields")}
+    return {name: value for name, value in noted.items() if name in ("raw", "fields", "tagged")}
 
 
 def _stored(schema: pa.Schema, name: str) -> pa.DataType:

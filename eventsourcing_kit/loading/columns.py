@@ -11,7 +11,7 @@ import pandas as pd
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import json_values
 from eventsourcing_kit.formats import conventions
-from eventsourcing_kit.formats.format import OWN, RAW
+from eventsourcing_kit.formats.format import OWN, RAW, check_width
 from eventsourcing_kit.loading.times import Times
 from eventsourcing_kit.reading.event_frame import ATTRIBUTES, FIELDS, TAGGED, TAGS
 
@@ -52,6 +52,7 @@ class Columns:
                 f"load takes a pandas DataFrame or the path of a file, not {type(frame).__name__}; "
                 "make one: pd.read_csv(path), or pd.DataFrame(rows)"
             )
+        check_width(len(frame.columns), "the frame")
         _check_labels(frame.columns)
         given = self.given
         for role, label in given.items():

@@ -269,6 +269,30 @@ def first(store: str, projection: str, condition: str, as_of: str | None, as_jso
         sys.exit(1)
 
 
+@ek.command(epilog=_example("ek explore bank bank:balance incident.html --field amount --field owner"))
+@_store
+@_projection
+@click.argument("file", metavar="FILE")
+@click.option("--field", "fields", multiple=True, metavar="NAME", help="Only these fields; repeatable. All without.")
+@_as_of
+@_as_json
+def explore(store: str, projection: str, file: str, fields: tuple[str, ...], as_of: str | None, as_json: bool) -> None:
+    """Make a page that travels through time.
+
+    One HTML file that works offline; FILE#position=1234 opens it there. It holds what the fields say, so name them
+    where not everybody who gets it may read all.
+    """
+    from eventsourcing_kit.exploring.view import explore
+
+    with _opened(store) as opened:
+        history = opened.history(asked.named(projection), as_of=asked.optional_moment(as_of))
+        explore(history, fields=list(fields) or None).save(file)
+    if as_json:
+        shown.print_json([{"path": file, "position": history.as_of}])
+    else:
+        click.echo(f"{file}: as of position {history.as_of}")
+
+
 # -- the store --------------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +334,7 @@ def verify(store: str, expect: str | None, as_json: bool) -> None:
 @click.option("--id", metavar="COLUMN", help="The event's id.")
 @click.option("--data", metavar="COLUMN", help="All data, as JSON.")
 @click.option("--metadata", metavar="COLUMN", help="Metadata, as JSON.")
+@click.option("--tags", metavar="COLUMN", help="What it is about beside its stream, as JSON.")
 @click.option("--unit", type=click.Choice(["s", "ms", "us", "ns"]), help="What numbers count since 1970.")
 @click.option("--tz", metavar="ZONE", help="The zone of times without one.")
 @click.option("--dayfirst/--monthfirst", default=None, help="Whether 03/04 is in April.")

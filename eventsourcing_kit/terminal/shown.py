@@ -25,8 +25,9 @@ Row = dict[str, Any]
 
 def event_row(event: RecordedEvent) -> Row:
     """An event by the names of a raw frame's columns."""
-    names = ("id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata")
-    return {name: getattr(event, name) for name in names} | {"data": event.data}
+    names = ["id", "stream", "version", "position", "type", "schema_version", "recorded_at", "occurred_at", "metadata"]
+    names += ["tags", "data"] if event.tags else ["data"]
+    return {name: getattr(event, name) for name in names}
 
 
 def frame_rows(frame: pd.DataFrame) -> list[Row]:
