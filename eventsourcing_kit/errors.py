@@ -3,7 +3,7 @@
 EventSourcingError
 ├── InputError (also a ValueError)        a bad argument, event or frame; nothing was written
 │   └── MomentError                       something that names no place in the log
-├── ConcurrencyError                      the stream is not at the expected version
+├── ConcurrencyError                      the stream or the log is not as the writer expected
 ├── DuplicateIdError                      an id that the store already holds for another event
 ├── OutcomeUnknownError                   an append that may or may not have been stored
 ├── StoreClosedError                      the store is closed, or was inherited through fork
@@ -76,17 +76,29 @@ class MomentError(InputError):
 
 
 class ConcurrencyError(EventSourcingError):
-    """The stream is not at the version that the writer expected. Nothing was written.
+    """The log is not as the writer expected: a stream's version, or a condition (`unless`). Nothing was written.
 
     Attributes: `stream`; `expected` (an int or one of `ANY`, `NO_STREAM`, `STREAM_EXISTS`); `actual`, the stream's
     version; `unseen`, a lazy read of the events after the expected version; `attempts`, how often `store.handle`
     decided a command in vain (1 for an append).
+
+    Of a condition: `unless`, its query (else None); `stream`, None; `expected`, the position of its `after`, or 0;
+    `actual`, that of the last event that the query means; `unseen`, those that it means after `after`.
     """
 
     attempts = 1
 
-    def __init__(self, stream: str, expected: object, actual: int, unseen: Iterable[Any] = ()) -> None:
+    def __init__(
+        self, stream: str | None, expected: object, actual: int, unseen: Iterable[Any] = (), *, unless: Any = None
+    ) -> None:
         self.stream, self.expected, self.actual, self.unseen = stream, expected, actual, unseen
+        self.unless = unless
+        if unless is not None:
+            super().__init__(
+                f"the log holds events after position {expected} that {unless!r} means, the last at position {actual}; "
+                "read what came in between (.unseen), decide again, and append with the position you saw as after="
+            )
+            return
         has_moved_on = actual > (expected if isinstance(expected, int) else 0)
         cure = "read what came in between (.unseen), decide again," if has_moved_on else "look at it, decide again,"
         super().__init__(
@@ -98,10 +110,14 @@ class ConcurrencyError(EventSourcingError):
         """Say how often the command was decided, each time to find that the stream had moved on."""
         self.attempts = attempts
         times = "once" if attempts == 1 else f"{attempts} times"
+        moved = f"stream {self.stream!r} had moved on meanwhile: it is at version {self.actual}, not at"
+        if self.unless is not None:
+            moved = (
+                f"events that {self.unless!r} means had come meanwhile: the last is at position {self.actual}, not at"
+            )
         self.args = (
-            f"the command was decided {times}, and each time stream {self.stream!r} had moved on meanwhile: it is at "
-            f"version {self.actual}, not at {self.expected!r} as decided; nothing was written. "
-            "Handle the command again, or allow more with retries=…",
+            f"the command was decided {times}, and each time {moved} {self.expected!r} as decided; nothing was "
+            "written. Handle the command again, or allow more with retries=…",
         )
 
 

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
+from functools import partial
 from html import escape
 from itertools import chain, count
 from pathlib import Path
@@ -39,6 +40,7 @@ from eventsourcing_kit.log.finding import Finder
 from eventsourcing_kit.log.forked import Past
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.query import check as check_query
+from eventsourcing_kit.reading.query import types as query_types
 from eventsourcing_kit.reading.read import Read, Selection, check_category
 from eventsourcing_kit.records import moment
 from eventsourcing_kit.records.moment import from_us
@@ -47,6 +49,7 @@ from eventsourcing_kit.storage import keys, local_folder, location
 from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Receipt, Submission
 from eventsourcing_kit.writing.checks import as_event, submission
+from eventsourcing_kit.writing.condition import Condition
 from eventsourcing_kit.writing.decider import Decider, check_decider, projection_of
 from eventsourcing_kit.writing.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.writing.opening import OpenOptions, clock_of, opened
@@ -271,32 +274,41 @@ class EventStore:
         *,
         expected_version: Expected = ANY,
         metadata: Mapping[str, Any] | None = None,
+        unless: Query | None = None,
+        after: Moment | None = None,
         recorded_at: Moment | None = None,
     ) -> Receipt:
         """Store one or several events at the end of a stream, all or none; return when they are durable.
+
+        With `unless` only if the log holds no event that this query means, of those stored after a moment `after`; that
+        is checked inside the commit, so nobody comes in between.
 
         On a branch `recorded_at` says when: a time, or a RecordedEvent whose time is meant, but not before the branch's
         last event.
 
         Raises `InputError` for events that would not read back equal, `ConcurrencyError` where the stream is not at the
-        expected version, `DuplicateIdError` for an id that another event has, `MomentError` for a `recorded_at` that is
-        no time, `ReadOnlyError` through a store that only reads, and `OutcomeUnknownError` where the storage failed or
-        is silent, so that it may be stored or not.
+        expected version or the condition does not hold, `DuplicateIdError` for an id that another event has,
+        `MomentError` for an `after` that is no moment of this log and a `recorded_at` that is no time, `ReadOnlyError`
+        through a store that only reads, and `OutcomeUnknownError` where the storage failed or is silent, so that it may
+        be stored or not.
         """
-        return self._append([Append(stream, events, expected_version, metadata)], recorded_at)[0]
+        return self._append([Append(stream, events, expected_version, metadata, unless, after)], recorded_at)[0]
 
     def append_many(self, appends: Iterable[Append]) -> list[Receipt]:
         """Store several appends as one commit, all or none; one receipt an append, in their order.
 
+        An expected version sees the appends before it in the list; a condition sees what was stored before.
+
         Raises what `append` raises: `InputError`, `ConcurrencyError` for the first append whose stream is not at its
-        expected version, `DuplicateIdError`, `ReadOnlyError`, `OutcomeUnknownError`.
+        expected version or whose condition does not hold, `MomentError`, `DuplicateIdError`, `ReadOnlyError`,
+        `OutcomeUnknownError`.
         """
         return self._append(appends)
 
     def _append(self, appends: Iterable[Append], recorded_at: Moment | None = None) -> list[Receipt]:
         writer, given = self._writing(), None
         try:
-            given = submission(appends)
+            given = submission(appends, self._condition)
             if recorded_at is not None:
                 given.times = [self._time_of_append(recorded_at)] * given.count
             stored = self._submit(writer, given)
@@ -322,6 +334,13 @@ class EventStore:
                 f"{time_text(from_us(log.head.last_us))}; a log's times never go back: branch as of an earlier moment"
             )
         return int(parsed)
+
+    def _condition(self, unless: Query, after: Moment | None) -> Condition:
+        """A condition, and what can be told of it before it is the writer's turn."""
+        made = Condition(unless, 0 if after is None else self._log.resolve(after))
+        known_types.hint(self._log, query_types(unless), "a condition")
+        made.look(self._log, self._log.head.last)
+        return made
 
     def _submit(self, writer: Writer, submission: Submission) -> list[Stored]:
         try:
@@ -359,9 +378,8 @@ class EventStore:
         check_decider(decider)
         json_values.check_name(stream, "a stream")
         if self._handling is None:
-            self._handling = Handling(
-                self._log, self._snapshots, writer.version, lambda submission: self._submit(writer, submission)
-            )
+            submit = partial(self._submit, writer)
+            self._handling = Handling(self._log, self._snapshots, writer.version, self._condition, submit)
         return self._handling.handle(decider, stream, command, retries=check_retries(retries), metadata=metadata)
 
     def load(
@@ -441,6 +459,8 @@ class EventStore:
 
     def _unseen(self, conflict: ConcurrencyError) -> Read:
         expected = conflict.expected if isinstance(conflict.expected, int) else 0
+        if conflict.unless is not None:
+            return Read(self._log, Selection(expected, self._log.head.last, query=conflict.unless))
         nothing = conflict.expected is STREAM_EXISTS or expected >= conflict.actual
         upto = 0 if nothing else self._log.head.last
         return Read(self._log, Selection(0, upto, stream=conflict.stream, after_version=expected))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import eventsourcing_kit as ek
 from eventsourcing_kit.errors import RecordError, StorageError
 from eventsourcing_kit.storage import keys
+from tests.faults import table_of
 from tests.test_costs import steps
 
 
@@ -201,7 +202,7 @@ def test_a_tags_events_cost_what_a_streams_do(store: ek.EventStore) -> None:
 def test_an_index_that_names_the_wrong_event_is_an_error(store: ek.EventStore) -> None:
     """Not an event that was never asked for."""
     filled(store)
-    table = store._log.table
+    table = table_of(store)
     table.write([(keys.tag("student:s1", 1), table.get(keys.tag("student:s0", 1)) or b"")], flush=False)
     with pytest.raises(StorageError, match=r"the index of the tag 'student:s1' names an event that has it not, at pos"):
         list(store.read(query=ek.Query(tags=["student:s1"])))

@@ -20,6 +20,7 @@ from eventsourcing_kit.records import record
 from eventsourcing_kit.storage import keys
 from eventsourcing_kit.storage.location import Location
 from eventsourcing_kit.storage.slate.table import Table
+from tests.faults import table_of
 
 ONE = uuid.UUID("ABCDEF01-0000-4000-8000-000000000001")
 StudentId = NewType("StudentId", str)
@@ -67,7 +68,7 @@ def loose(**more: Any) -> ek.NewEvent:
 
 
 def rows_of(store: ek.EventStore, bounds: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
-    return list(store._log.table.scan(*bounds))
+    return list(table_of(store).scan(*bounds))
 
 
 # which tags
@@ -227,7 +228,7 @@ def test_a_commit_without_tags_is_of_format_1(store: ek.EventStore) -> None:
 
 def altered(store: ek.EventStore, *rows: tuple[bytes, bytes | None]) -> tuple[int | None, str]:
     """What `verify` says first after rows were written past the kit."""
-    store._log.table.write(list(rows), flush=False)
+    table_of(store).write(list(rows), flush=False)
     report = store.verify()
     return report.first_bad, "; ".join(one.wrong for one in report.findings)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from html import escape
@@ -104,6 +104,18 @@ class Selection:
                 yield commit, rows
             if left == 0:
                 return
+
+    def last_position(self, log: Log) -> int | None:
+        """The position of the last event in question, whatever the store's policies say of it."""
+        few = self.upto - self.after <= _FEW  # which may be at hand, from the first on
+        found = None
+        for commit in replace(self, backwards=not few)._commits(log):
+            rows = self._rows(commit)
+            if len(rows):
+                found = commit.first + int(rows[-1])
+                if not few:
+                    break
+        return found
 
     def _commits(self, log: Log) -> Iterator[Commit]:
         if self.limit == 0 or self.after >= self.upto:

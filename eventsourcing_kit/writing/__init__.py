@@ -2,6 +2,7 @@
 
 Each module imports only from those above it.
 
+    condition   that no event after a position is one that a query means
     append      what goes into an append, as given and as the writer takes it, and what it did: the receipt
     checks      every check of an append that needs no log
     placement   where the next commit goes: positions, versions, times, ids

@@ -23,8 +23,11 @@ from eventsourcing_kit.records.record import decode
 if TYPE_CHECKING:
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.reading.query import Query
+    from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.records.record import Commit
     from eventsourcing_kit.records.rows import Rows
+    from eventsourcing_kit.writing.condition import Condition
 
 Events = Event | NewEvent | Sequence[Event | NewEvent]
 
@@ -47,6 +50,9 @@ Expected = int | ExpectedVersion
 class Append:
     """One stream's part of `append_many`.
 
+    `unless` is a query, and `after` a moment (None: the log's beginning): nothing is stored where an event behind that
+    moment is one that the query means.
+
     >>> import eventsourcing_kit as ek
     >>> ek.Append("order-7", ek.NewEvent(type="Shipped"), expected_version=ek.NO_STREAM)
     Append('order-7', 1 event, expected_version=NO_STREAM)
@@ -56,10 +62,13 @@ class Append:
     events: Events
     expected_version: Expected = ExpectedVersion.ANY
     metadata: Mapping[str, Any] | None = None
+    unless: Query | None = None
+    after: Moment | None = None
 
     def __repr__(self) -> str:
         count = len(self.events) if isinstance(self.events, (list, tuple)) else 1
-        return f"Append({self.stream!r}, {counted(count)}, expected_version={self.expected_version!r})"
+        condition = "" if self.unless is None else f", unless={self.unless!r}, after={self.after!r}"
+        return f"Append({self.stream!r}, {counted(count)}, expected_version={self.expected_version!r}{condition})"
 
     def _repr_html_(self) -> str:
         return f"<code>{escape(repr(self))}</code>"
@@ -67,11 +76,12 @@ class Append:
 
 @dataclass(slots=True)
 class Batch:
-    """So many events for one stream, and the version at which their writer believes the stream to be."""
+    """So many events for one stream, the version at which their writer believes the stream to be, and a condition."""
 
     stream: str
     count: int
     expected: Expected = ExpectedVersion.ANY
+    condition: Condition | None = None
 
 
 class Submission:

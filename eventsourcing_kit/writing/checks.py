@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -14,19 +14,33 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import dumping, json_values, schema, stored_data, tags
 from eventsourcing_kit.events.command_context import around, within
 from eventsourcing_kit.events.event import Event, NewEvent
+from eventsourcing_kit.reading.query import check as check_query
 from eventsourcing_kit.records.moment import aware_us, from_us
 from eventsourcing_kit.records.rows import Draft, Rows, Shape
 from eventsourcing_kit.writing.append import Append, Batch, Events, Submission, check_expected
 
+if TYPE_CHECKING:
+    from eventsourcing_kit.reading.query import Query
+    from eventsourcing_kit.records.moment import Moment
+    from eventsourcing_kit.writing.condition import Condition
+
 _Data = tuple[int, dict[str, Any], tuple[str, ...]]
 
 
-def submission(appends: Iterable[Append]) -> Submission:
-    """What was given to `append_many` as one commit to be; raises `InputError` naming event, field and value."""
+def submission(appends: Iterable[Append], condition: Callable[[Query, Moment | None], Condition]) -> Submission:
+    """What was given to `append_many` as one commit to be; raises `InputError` naming event, field and value.
+
+    `condition` makes one of an append's `unless` and `after`.
+    """
     parts, batches = [], []
     for one in _appends(appends):
         part = rows_of(one.stream, one.events, within(one.metadata) if around() else one.metadata)
-        batches.append(Batch(one.stream, len(part.stream_codes), check_expected(one.expected_version)))
+        batch = Batch(one.stream, len(part.stream_codes), check_expected(one.expected_version))
+        if one.unless is not None:
+            batch.condition = condition(check_query(one.unless), one.after)
+        elif one.after is not None:
+            raise InputError(f"after={one.after!r} without unless=: say which events must not have come since then")
+        batches.append(batch)
         parts.append(part)
     rows = parts[0] if len(parts) == 1 else Rows.of([draft for part in parts for draft in part.drafts()])
     return Submission(rows, batches=batches)

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
     from eventsourcing_kit.events.event import Event, NewEvent, RecordedEvent
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.reading.query import Query
+    from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.records.rows import Draft
     from eventsourcing_kit.writing.append import Stored, Submission
+    from eventsourcing_kit.writing.condition import Condition
     from eventsourcing_kit.writing.decider import Decider
 
     StateAt = Callable[[str, int], Any]
@@ -100,7 +103,8 @@ class Handled:
 class Handling:
     """A store's commands. States of streams are kept between them; the expected version of each append guards that.
 
-    `version` gives a stream's version where the writer knows it; `submit` stores a submission.
+    `version` gives a stream's version where the writer knows it; `condition` makes one of an append's `unless` and
+    `after`; `submit` stores a submission.
     """
 
     def __init__(
@@ -108,9 +112,11 @@ class Handling:
         log: Log,
         snapshots: Snapshots,
         version: Callable[[str], int | None],
+        condition: Callable[[Query, Moment | None], Condition],
         submit: Callable[[Submission], list[Stored]],
     ) -> None:
-        self._log, self._snapshots, self._version, self._submit = log, snapshots, version, submit
+        self._log, self._snapshots, self._version = log, snapshots, version
+        self._condition, self._submit = condition, submit
         self._kept: OrderedDict[tuple[Decider, str], tuple[FoldFingerprint, Seen]] = OrderedDict()
         self._bases: WeakKeyDictionary[Decider, FoldFingerprint] = WeakKeyDictionary()
         self._lock = threading.Lock()
@@ -126,7 +132,7 @@ class Handling:
             events, is_intact = self._decided(decider, stream, command, seen.state)
             if not events:
                 return self._handled(decider, stream, seen, attempt, None)
-            decided = submission([Append(stream, events, seen.version, metadata)])
+            decided = submission([Append(stream, events, seen.version, metadata)], self._condition)
             drafts = decided.rows.drafts()
             data = [as_read(draft, event) for draft, event in zip(drafts, events, strict=True)]
             before = seen.state if is_intact else self._load(decider, stream, NOTHING).state

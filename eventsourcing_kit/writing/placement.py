@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import os
 import uuid
+from collections import deque
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from eventsourcing_kit.errors import InputError, RecordError, StorageError
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     Begin = Callable[[list[tuple[bytes, bytes]], float], None]
 
 _MANY_STREAMS = 256
+_NEWEST, _NEWEST_BYTES = 64, 1 << 16  # commits, and bytes of one, that conditions find at hand
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Tip:
     us: int
     digest: bytes
     versions: dict[str, int] = field(default_factory=dict)
+    written: list[Written] = field(default_factory=list)  # the group's commits, oldest first
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class Placement:
         self._has_supplied = log.table.one(*keys.IDS) is not None or (
             log.base is not None and log.base.has_supplied_ids
         )
+        self._newest: deque[Written] = deque(maxlen=_NEWEST)  # one after another up to the log's end
 
     def _check_end(self) -> None:
         """Refuse to write behind an end that is damaged, or of a newer format: that would bury it."""
@@ -118,6 +123,9 @@ class Placement:
         now, after = dict(before), []
         for batch in batches:  # each sees the ones before it
             check_version(batch, now[batch.stream])
+            if batch.condition is not None:
+                newest = chain(reversed(tip.written), reversed(self._newest))
+                batch.condition.check(self._log, (one.commit for one in newest))
             now[batch.stream] += batch.count
             after.append(now[batch.stream])
         if not batches:
@@ -140,12 +148,17 @@ class Placement:
         self._has_supplied |= submission.has_ids
         tip.last, tip.us, tip.digest = entry.last, entry.last_us, entry.digest
         tip.versions.update(now)
+        tip.written.append(written)
         return placed
 
     def advance(self, tip: Tip) -> None:
         """What was placed up to `tip` is stored."""
         self.tip.last, self.tip.us, self.tip.digest = tip.last, tip.us, tip.digest
         self.tip.versions.update(tip.versions)
+        for one in tip.written:
+            self._newest.append(one)
+            if len(one.record) > _NEWEST_BYTES:
+                self._newest.clear()  # so that they stay few bytes, and without a gap
 
     def known_version(self, stream: str) -> int | None:
         """A stream's version as the last stored commit left it; None where only the log could tell."""
