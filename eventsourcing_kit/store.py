@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.writing.append import Stored
+    from eventsourcing_kit.writing.picking import Picked
     from eventsourcing_kit.writing.writer import Writer
 
 ANY = ExpectedVersion.ANY
@@ -259,6 +260,43 @@ class EventStore:
         except BaseException:
             past.close()
             raise
+
+    def pick(
+        self,
+        read: Read,
+        *,
+        without: Iterable[RecordedEvent | UUID | str | int] = (),
+        change: Callable[[RecordedEvent], Any] | None = None,
+        through: tuple[Decider, Callable[[RecordedEvent], Any]] | None = None,
+    ) -> Picked:
+        """Carry events over to this branch, as its base's later ones: `branch.pick(store.read(after=branch.base))`.
+
+        Their times, ids, metadata and the borders of their commits stay. `without` leaves some out: RecordedEvents, ids
+        or positions of the read. `change` is called with each event, and returns it as it is, or other data of its
+        type: then the event gets a new id, and the old one as `picked_from` in its metadata. With `through`, a decider
+        and a function that gives the command for which an event stands, an event is left out where the decider rejects
+        that on the branch, and is listed in `refused`; where the function returns None it is picked as it is.
+
+        All is checked first, and all is stored, or nothing. Raises `InputError` for a store that is no branch, for what
+        cannot be picked as asked, and for events that lie before the branch's last; `DuplicateIdError` for those that
+        are there already; `ReadOnlyError` through a store that only reads.
+        """
+        from eventsourcing_kit.writing.picking import Picked, Picking
+
+        writer = self._writing()
+        self._log.refresh()
+        if self._log.base is None:
+            raise InputError("only a branch can pick events: make one with store.branch(as_of=…)")
+
+        def state_at(decider: Decider, stream: str) -> Any:
+            return state_of(decider, self._snapshots, stream, self._log.head.last)
+
+        picking = Picking(self._log, read, without, change, through, state_at)
+        submissions = picking.submissions()
+        writer.append_together(submissions)
+        for update in list(self._inline):
+            update()
+        return Picked(self.position, picking.refused_frame())
 
     @property
     def base(self) -> BranchPoint | None:

@@ -272,6 +272,11 @@ class Read:
         self._counted: tuple[int, dict[str, int]] | None = None  # what was skipped, by which classes
 
     @property
+    def log(self) -> Log:
+        """The log that is read."""
+        return self._log
+
+    @property
     def selection(self) -> Selection:
         """What is asked for."""
         return self._selection

@@ -11,5 +11,6 @@ Each module imports only from those above it.
     writer      one thread at a time places, encodes and stores commits
     decider     commands decided: `decide`, `evolve` and a first state
     handling    a command's way: load, decide, append, and again on a conflict
+    picking     another log's events carried over to a branch
     opening     a store's log opened, beside its writer or as its writer
 """

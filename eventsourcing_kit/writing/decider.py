@@ -12,7 +12,8 @@ from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import callables
 from eventsourcing_kit.events.event import Event, NewEvent
 from eventsourcing_kit.events.wanted import EVERY_TYPE
-from eventsourcing_kit.folding.projection import STREAM, Handler, Policy, Projection
+from eventsourcing_kit.folding.projection import GONE, STREAM, Handler, Policy, Projection
+from eventsourcing_kit.folding.replay import Fact, apply
 
 
 class Decider:
@@ -76,6 +77,12 @@ class Decider:
                     "instances of a class X(ek.Event), or NewEvent(type=…, data={…})"
                 )
         return several
+
+    def after(self, state: Any, type_: str, stream: str, data: Any) -> Any:
+        """The state after an event that is not stored yet; raises `ProjectionError` where `evolve` cannot take it."""
+        (handler,) = self.projection.every_handler
+        after = apply(handler, Fact(0, 0, type_, stream, data, None), state)
+        return self.projection.first_state() if after is GONE else after
 
     def __repr__(self) -> str:
         return f"<decider {self.name}>"

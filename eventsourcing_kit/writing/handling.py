@@ -12,8 +12,7 @@ from weakref import WeakKeyDictionary
 
 from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.events.texts import counted
-from eventsourcing_kit.folding.projection import GONE
-from eventsourcing_kit.folding.replay import Fact, Tally, apply, fold
+from eventsourcing_kit.folding.replay import Tally, fold
 from eventsourcing_kit.folding.snapshots import Base, FoldFingerprint, Snapshots
 from eventsourcing_kit.reading.read import Selection
 from eventsourcing_kit.writing.append import Append, Receipt
@@ -260,9 +259,6 @@ def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> 
 
 def _evolved(decider: Decider, state: Any, drafts: list[Draft], data: list[Any]) -> Any:
     """The state after decided events, found before they are stored: none is that `evolve` cannot take."""
-    (handler,) = decider.projection.every_handler
     for draft, one in zip(drafts, data, strict=True):
-        state = apply(handler, Fact(0, 0, draft.type, draft.stream, one, None), state)
-        if state is GONE:
-            state = decider.projection.first_state()
+        state = decider.after(state, draft.type, draft.stream, one)
     return state

@@ -23,7 +23,7 @@ from eventsourcing_kit.writing import repeats
 from eventsourcing_kit.writing.placement import Placement, Tip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from eventsourcing_kit.log.log import Log
@@ -43,12 +43,13 @@ class _Request:
 
     submission: Submission | None
     rows: Rows = ()
-    placed: Placed | None = None
+    placed: list[Placed] = field(default_factory=list)
     stored: list[Stored] = field(default_factory=list)
     error: BaseException | None = None
     started: bool = False
     cancelled: bool = False
     is_done: bool = False
+    more: Sequence[Submission] = ()  # commits that are stored with the first, all or none
     done: Latch | None = None  # opened then, where somebody waits for another thread to do it
 
     @property
@@ -60,11 +61,14 @@ class _Request:
         """The drafts with the ids under which they may have been stored."""
         if self.submission is None:
             return []
-        drafts = self.submission.rows.drafts()
-        if self.placed is None:
-            return drafts
-        made = decode(encode(self.placed.place, self.submission.rows)).id_bytes
-        return [replace(draft, id=uuid.UUID(bytes=row.tobytes())) for draft, row in zip(drafts, made, strict=True)]
+        found = []
+        for place, one in enumerate((self.submission, *self.more)):
+            drafts = one.rows.drafts()
+            if place < len(self.placed):
+                made = decode(encode(self.placed[place].place, one.rows)).id_bytes
+                drafts = [replace(a, id=uuid.UUID(bytes=row.tobytes())) for a, row in zip(drafts, made, strict=True)]
+            found += drafts
+        return found
 
 
 class Writer:
@@ -88,6 +92,11 @@ class Writer:
     def append(self, submission: Submission) -> list[Stored]:
         """Store all batches as one commit, or none; returns when they are durable."""
         return self._stored(_Request(submission))
+
+    def append_together(self, submissions: Sequence[Submission]) -> None:
+        """Store several commits, all or none; returns when they are durable."""
+        if submissions:
+            self._stored(_Request(submissions[0], more=submissions[1:]))
 
     def version(self, stream: str) -> int | None:
         """A stream's version as the last commit left it, where it is known without a look at the log."""
@@ -123,7 +132,7 @@ class Writer:
         To wake the writer's thread and to be woken by it takes as long as all the rest but the trip to the device.
         """
         submission = request.submission
-        if submission is None or self._crowd > 1 or submission.has_ids or submission.count > _FEW:
+        if submission is None or request.more or self._crowd > 1 or submission.has_ids or submission.count > _FEW:
             return False
         size = submission.size()
         if size > _SMALL_BYTES:
@@ -287,12 +296,11 @@ class Writer:
                 request.error = error
                 continue
             rows += request.rows
-            if request.placed is not None:
-                placed.append(request.placed)
+            placed += request.placed
         if rows:
             self._log.unsure_from = placed[0].entry.first if placed else None
             if not self._bring_in(rows, placed, at_once):
-                self._log.unsure_from, group[0].placed, group[0].started = None, None, False
+                self._log.unsure_from, group[0].placed, group[0].started = None, [], False
                 return False
             self._placement.advance(tip)
             self._log.advance(placed)
@@ -314,8 +322,15 @@ class Writer:
         if repeated is not None:
             request.stored = repeated
             return
-        request.placed = self._placement.place(submission, tip)
-        request.rows, request.stored = request.placed.rows, request.placed.stored
+        trial = replace(tip, versions=dict(tip.versions)) if request.more else tip
+        request.placed = [self._placement.place(submission, trial)]
+        for one in request.more:
+            repeats.first_receipts(self._log, one, self._answered)
+            request.placed.append(self._placement.place(one, trial))
+        if request.more:
+            tip.last, tip.us, tip.digest, tip.versions = trial.last, trial.us, trial.digest, trial.versions
+        request.rows = [row for placed in request.placed for row in placed.rows]
+        request.stored = request.placed[0].stored
 
     def _answered(self) -> None:
         self._silent_since = time.monotonic()
