@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.following.parked import SKIP, STOP, Park
     from eventsourcing_kit.following.subscription import Subscription
     from eventsourcing_kit.log.forked import BranchPoint
+    from eventsourcing_kit.mirroring.mirror import Mirror
     from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.reading.read import Read
     from eventsourcing_kit.reporting import ReportingDatabase
@@ -65,6 +66,7 @@ _LATER = {
     "GONE": "folding.projection",
     "Handled": "writing.handling",
     "History": "folding.history",
+    "Mirror": "mirroring.mirror",
     "NO_STREAM": "store",
     "Park": "following.parked",
     "Projection": "folding.projection",
@@ -111,6 +113,7 @@ __all__ = [
     "History",
     "InputError",
     "LaggardError",
+    "Mirror",
     "MomentError",
     "NewEvent",
     "NotebookError",

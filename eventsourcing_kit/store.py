@@ -26,22 +26,22 @@ from eventsourcing_kit.errors import (
     ReadOnlyError,
     StorageError,
 )
-from eventsourcing_kit.events import json_values, wanted
+from eventsourcing_kit.events import json_values
 from eventsourcing_kit.events.event import Event
 from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.folding.columnar import Columns
 from eventsourcing_kit.folding.projection import Projection
-from eventsourcing_kit.folding.replay import EVERY, Steps, fold
+from eventsourcing_kit.folding.replay import EVERY, Steps, check_key, fold
 from eventsourcing_kit.folding.snapshots import Snapshots
 from eventsourcing_kit.following.followers import Following, follow
 from eventsourcing_kit.following.parked import STOP, OnError
 from eventsourcing_kit.following.waiting import check_timeout
 from eventsourcing_kit.log.finding import Finder
 from eventsourcing_kit.log.forked import Past
+from eventsourcing_kit.mirroring.mirror import UNSET, Unset
 from eventsourcing_kit.reading import known_types
-from eventsourcing_kit.reading.query import check as check_query
 from eventsourcing_kit.reading.query import types as query_types
-from eventsourcing_kit.reading.read import Read, Selection, check_category
+from eventsourcing_kit.reading.read import Read, Selection, asked, check_category, selected
 from eventsourcing_kit.records import moment
 from eventsourcing_kit.records.moment import from_us
 from eventsourcing_kit.records.unknown import Policies, Policy
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.loading.known import Known
     from eventsourcing_kit.log.forked import BranchPoint
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.mirroring.mirror import Mirror
     from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.writing.append import Stored
@@ -527,33 +528,7 @@ class EventStore:
         empty list of types, a category with a dash, a stream of another category.
         """
         self._log.refresh()
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise InputError(f"limit is {limit!r}; give a whole number from 0")
-        if not isinstance(backwards, bool):
-            raise InputError(f"backwards is {backwards!r}; give True or False")
-        selection = self._asked(stream, category, types, query, after, as_of)
-        known_types.check(self._log, selection.all_types)
-        return Read(self._log, replace(selection, backwards=backwards, limit=limit))
-
-    def _asked(
-        self,
-        stream: str | None,
-        category: str | None,
-        types: object,
-        query: Query | None,
-        after: Moment | None,
-        as_of: Moment | None = None,
-    ) -> Selection:
-        asked = Selection(
-            after=0 if after is None else self._log.resolve(after),
-            upto=self._cut(as_of),
-            stream=None if stream is None else json_values.check_name(stream, "a stream"),
-            category=None if category is None else check_category(category),
-            types=wanted.asked(types),
-            query=None if query is None else check_query(query),
-        )
-        asked.check()
-        return asked
+        return asked(self._log, stream, category, types, query, after, as_of, backwards=backwards, limit=limit)
 
     def _cut(self, as_of: Moment | None) -> int:
         return self._log.head.last if as_of is None else self._log.resolve(as_of)
@@ -594,6 +569,44 @@ class EventStore:
 
         self._log.refresh()
         return overview.types(self._log, self._cut(as_of))
+
+    def mirror(
+        self,
+        place: str | os.PathLike[str],
+        *,
+        buckets: int | None = None,
+        key: str | Unset | None = UNSET,
+        keep: float | None = None,
+        progress: bool | None = None,
+        patience: float | None = None,
+        **options: Any,
+    ) -> Mirror:
+        """Write the log as Parquet files to a folder or to `"s3://bucket/prefix"`, for other tools and other machines.
+
+        Its keys are divided into `buckets` (64), each of which is folded by itself: keys are streams, or with `key` a
+        field's values; an event without the field counts as one with null there. Files that are needed no more stay
+        for `keep` hours (24), so that who reads can end.
+
+        A mirror that is there already is opened as it is; `mirror.update(store)` adds what is new. `options` are those
+        of the bucket, and `patience` is for how many seconds it may be silent (30). `progress` is as in `load`.
+
+        Raises `InputError` for a place that holds something else, for another number of buckets or another key than
+        the mirror there has, `StorageError` for a mirror of another store, and where a storage fails.
+
+        >>> import tempfile
+        >>> import eventsourcing_kit as ek
+        >>> store = ek.EventStore()
+        >>> _ = store.append("order-7", ek.NewEvent(type="Shipped"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store.mirror(f"{folder}/mirror", buckets=1).replay(ek.Projection("n", fields={"n": ek.fold.count("*")}))
+        {'order-7': {'n': 1}}
+        """
+        from eventsourcing_kit.mirroring.mirror import made
+
+        self._log.refresh()
+        return made(
+            self, place, buckets=buckets, key=key, keep=keep, progress=progress, patience=patience, options=options
+        )
 
     def check_schema(self, *, progress: bool | None = None) -> pd.DataFrame:
         """Have today's classes and upcasters read the whole log: one row a stored type and schema version.
@@ -772,12 +785,7 @@ class EventStore:
 
     def _selection(self, projection: Projection, upto: int, key: Any, category: str | None) -> Selection:
         """The events that can matter; one stream's where streams are the keys and one key is asked for."""
-        try:
-            hash(key)
-        except TypeError:
-            raise InputError(f"{key!r} cannot be a key; keys are hashable: text, a number, a tuple of such …") from None
-        if projection.is_single and key is not EVERY and key is not None:
-            raise InputError(f"{projection.name!r} has one state over the whole log, so no key {key!r}; leave key out")
+        check_key(projection, key)
         selection = Selection(
             after=0,
             upto=upto,
@@ -830,9 +838,9 @@ class EventStore:
         what is no moment of this log, `ReadOnlyError` for a name where the store only reads.
         """
         self._log.refresh()
-        asked = self._asked(stream, category, types, query, after)
-        known_types.hint(self._log, asked.all_types, "a subscription", look=True)
-        return self._following.subscribe(handler, asked, name=name, on_error=on_error, owner=self)
+        chosen = selected(self._log, stream, category, types, query, after)
+        known_types.hint(self._log, chosen.all_types, "a subscription", look=True)
+        return self._following.subscribe(handler, chosen, name=name, on_error=on_error, owner=self)
 
     def subscriptions(self) -> list[Subscription]:
         """The subscriptions of this store object that run or have failed."""
@@ -863,9 +871,9 @@ class EventStore:
         ['Shipped']
         """
         self._log.refresh()
-        asked = self._asked(stream, category, types, query, after)
-        known_types.hint(self._log, asked.all_types, "an iterator that follows the log", look=True)
-        return follow(self._log, asked, check_timeout(timeout), owner=self)
+        chosen = selected(self._log, stream, category, types, query, after)
+        known_types.hint(self._log, chosen.all_types, "an iterator that follows the log", look=True)
+        return follow(self._log, chosen, check_timeout(timeout), owner=self)
 
     def wait_until(self, position: int | RecordedEvent | Receipt | None = None, *, timeout: float | None = 10) -> None:
         """Return when this store knows a position and all its subscriptions are done with it.

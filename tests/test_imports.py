@@ -14,7 +14,7 @@ import eventsourcing_kit as ek
 
 PUBLIC = [
     "ANY", "Append", "BranchPoint", "Comparison", "ConcurrencyError", "DamagedError", "Decider", "DuplicateIdError",
-    "Event", "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError",
+    "Event", "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError", "Mirror",
     "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection",
     "ProjectionError", "Query", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report",
     "ReportingDatabase", "SKIP", "STOP",

@@ -19,7 +19,15 @@ from tests.test_readme import BLOCK, README, ROOT
 
 PACKAGE = ROOT / "eventsourcing_kit"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-BY_EXTRA = {"duckdb": "reporting", "nbformat": "lab", "click": "cli", "pyarrow": "files", "vl_convert": "pictures"}
+BY_EXTRA = {
+    "click": "cli",
+    "dask": "distributed",
+    "distributed": "distributed",
+    "duckdb": "reporting",
+    "nbformat": "lab",
+    "pyarrow": "files",
+    "vl_convert": "pictures",
+}
 NAMED_OTHERWISE = {"vl_convert_python": "vl_convert"}
 
 # Run where only the wheel is installed; prints how many packages are there, and the bytes of those that came

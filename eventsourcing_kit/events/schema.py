@@ -28,7 +28,7 @@ from eventsourcing_kit.events.json_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -152,7 +152,7 @@ class Schema:
         allowed = self._plain_fields
         if allowed is None or not stored.keys() >= allowed.keys():
             return False
-        return all(kinds.issuperset(map(type, stored[name])) for name, kinds in allowed.items())
+        return all(kinds.issuperset(_kinds_of(stored[name])) for name, kinds in allowed.items())
 
     def completed(self, given: Mapping[str, tuple[Any, Any]], count: int) -> dict[str, list[Any]] | None:
         """Columns of cells, and which of them are there, as columns of the class's values, defaults filled in.
@@ -228,6 +228,12 @@ _values = attrgetter("__dict__")
 _set_values = _slots["__dict__"].__set__
 _set_fields_set = _slots["__pydantic_fields_set__"].__set__
 _set_extra, _set_private = _slots["__pydantic_extra__"].__set__, _slots["__pydantic_private__"].__set__
+
+
+def _kinds_of(values: Any) -> Iterable[type]:
+    """The types of values; columns that were stored with theirs (see `mirroring.columns`) know them without a look."""
+    known: frozenset[type] | None = getattr(values, "kinds", None)
+    return map(type, values) if known is None else known
 
 
 def _names_of(field: str, info: FieldInfo) -> Iterator[str]:

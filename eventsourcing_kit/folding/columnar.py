@@ -188,7 +188,7 @@ class _Reading:
         if isinstance(key, str):
             wanted[key] = None
         values = stored_data.values_of(
-            shape.type, shape.schema_version, shape.fields, columns, (own + commit.first).tolist(), list(wanted)
+            shape.type, shape.schema_version, shape.fields, columns, commit.positions[own].tolist(), list(wanted)
         )
         if isinstance(key, str):
             if key not in values:
@@ -293,13 +293,19 @@ def _taken(term: Term, values: dict[str, list[Any]], at: Ints, takes_null: bool)
     """The events that give a term a value, and the values; None where none of the shape does."""
     if not values.keys() >= set(term.fields):
         return None
-    taken = constants(term.constant, len(at)) if term.field is None else values[term.field]
+    taken = constants(term.constant, len(at)) if term.field is None else _as_numbers(values[term.field])
     keep = np.ones(len(at), dtype=bool)
     for name, wanted in term.where:
         keep &= np.array([bool(value == wanted) for value in values[name]], dtype=bool)
     if not takes_null and not isinstance(taken, np.ndarray) and None in taken:
         keep &= np.array([value is not None for value in taken], dtype=bool)
     return (at, taken) if keep.all() else (at[keep], _kept(taken, keep))
+
+
+def _as_numbers(values: Values) -> Values:
+    """As an array, where it was stored as one."""
+    found = getattr(values, "array", None)
+    return values if found is None else found
 
 
 def _kept(values: Values, keep: npt.NDArray[np.bool_]) -> Values:

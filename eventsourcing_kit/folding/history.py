@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Ints = npt.NDArray[np.int64]
 
-_COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
+COLUMNS = ("key", "position", "type", "valid_from", "valid_to")
 MISSING = object()
 
 
@@ -82,7 +82,6 @@ class History:
     def __init__(self, projection: Projection, log: Log, as_of: int, rows: Rows) -> None:
         self.projection, self.as_of = projection, as_of
         self._log, self._rows = log, rows
-        self._cut_us = log.time_of(as_of)
         self.skipped = dict(rows.skipped)
         self._keyframes = Keyframes(rows)
 
@@ -95,6 +94,10 @@ class History:
     def log(self) -> Log:
         """The log that it is of, for what reads the events beside the states."""
         return self._log
+
+    @cached_property
+    def _cut_us(self) -> int:
+        return self._log.time_of(self.as_of)
 
     @cached_property
     def _by_key(self) -> tuple[dict[Any, int], Ints, Ints]:
@@ -173,7 +176,7 @@ class History:
             "valid_to": frames.times(self._valid_to()),
         }
         fields = self._state_columns()
-        names = frames.field_names(fields, _COLUMNS)
+        names = frames.field_names(fields, COLUMNS)
         columns |= {names[name]: frames.column(values) for name, values in fields.items()}
         return pd.DataFrame(columns)
 

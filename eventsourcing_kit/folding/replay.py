@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from eventsourcing_kit.errors import ProjectionError
+from eventsourcing_kit.errors import InputError, ProjectionError
 from eventsourcing_kit.events import callables, renames
 from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.folding.projection import GONE, STREAM
@@ -37,6 +37,16 @@ class Every:
 
 
 EVERY = Every()
+
+
+def check_key(projection: Projection, key: Any) -> None:
+    """Refuse what cannot be a key of a projection; `EVERY` stands for all."""
+    try:
+        hash(key)
+    except TypeError:
+        raise InputError(f"{key!r} cannot be a key; keys are hashable: text, a number, a tuple of such …") from None
+    if projection.is_single and key is not EVERY and key is not None:
+        raise InputError(f"{projection.name!r} has one state over the whole log, so no key {key!r}; leave key out")
 
 
 class Fact(NamedTuple):
@@ -104,12 +114,13 @@ class Steps:
 
 def stream_numbers(commit: Commit, rows: Ints, numbers: dict[Any, int]) -> Ints:
     """For each row of a commit the number of its stream; new ones are numbered in order of appearance."""
-    touched, first, at = np.unique(commit.stream_codes[rows], return_index=True, return_inverse=True)
-    in_order = np.argsort(first)
-    streams = commit.streams
-    found = np.empty(len(touched), dtype=np.int64)
-    found[in_order] = [numbers.setdefault(streams[code], len(numbers)) for code in touched[in_order].tolist()]
-    return found[at]
+    codes, streams = commit.stream_codes[rows], commit.streams
+    first = np.full(len(streams), len(codes), dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several rows of a stream the first one stays
+    in_order = np.argsort(first, kind="stable")[: int((first < len(codes)).sum())]
+    found = np.empty(len(streams), dtype=np.int64)
+    found[in_order] = [numbers.setdefault(streams[code], len(numbers)) for code in in_order.tolist()]
+    return found[codes]
 
 
 def versioned_facts(projection: Projection, log: Log, selection: Selection) -> Iterator[tuple[Fact, int]]:

@@ -99,6 +99,30 @@ class OfFields:
         return OfFields(self.fields, self._gone[:stop])
 
 
+class Chosen:
+    """Some of other states."""
+
+    def __init__(self, states: States, chosen: Ints) -> None:
+        self._states, self._chosen = states, chosen
+
+    @property
+    def worth_keeping(self) -> bool:
+        """As those are."""
+        return self._states.worth_keeping
+
+    def take(self, rows: Ints) -> list[Any]:
+        """The states after some rows."""
+        return self._states.take(self._chosen[rows])
+
+    def columns(self, rows: Ints) -> Mapping[str, Sequence[Any]] | None:
+        """The fields after some rows."""
+        return self._states.columns(self._chosen[rows])
+
+    def upto(self, stop: int) -> States:
+        """Those of the first rows."""
+        return Chosen(self._states, self._chosen[:stop])
+
+
 class Rows:
     """One row a handled event and key. `codes` number the `keys` in order of appearance, `types` the `type_names`."""
 
@@ -150,6 +174,13 @@ class Rows:
         keys = self.keys[: int(codes.max(initial=-1)) + 1]
         times = self.positions[:stop], self.us[:stop]
         return Rows(keys, codes, *times, self.type_names, types, gone, self.states.upto(stop), self.skipped)
+
+    def chosen(self, rows: Ints) -> Rows:
+        """Some of the rows, rising; their keys are numbered anew."""
+        kept, codes = np.unique(self.codes[rows], return_inverse=True)
+        keys = [self.keys[code] for code in kept.tolist()]
+        columns = self.positions[rows], self.us[rows], self.type_names, self.types[rows], self.gone[rows]
+        return Rows(keys, codes, *columns, Chosen(self.states, rows), self.skipped)
 
     def state(self, row: int) -> Any:
         """The state after one row."""

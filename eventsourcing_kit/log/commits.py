@@ -13,7 +13,7 @@ import numpy as np
 from eventsourcing_kit.errors import MomentError, StorageError
 from eventsourcing_kit.log import tag_index
 from eventsourcing_kit.records import ids, moment
-from eventsourcing_kit.records.record import NO_PREVIOUS, Commit, decode
+from eventsourcing_kit.records.record import NO_PREVIOUS, Commit, decode, digest
 from eventsourcing_kit.storage import keys
 
 if TYPE_CHECKING:
@@ -218,12 +218,20 @@ class Commits:
         self._last_commit = table, commit
         return commit
 
-    def _found(self, position: int) -> Commit:
-        """The commit that holds a position, decoded anew: who reads it may change what its events hold."""
+    def record_of(self, position: int) -> bytes:
+        """The record of the commit that holds a position."""
         row = self.table.one(keys.LOG[0], keys.log(position + 1), descending=True)
         if row is None:
             raise StorageError(f"the log holds no commit with position {position}; it is damaged")
-        commit = decode(row[1])
+        return row[1]
+
+    def digest_at(self, position: int) -> bytes:
+        """The digest of a position: that of the record of the commit that holds it."""
+        return digest(self.record_of(position))
+
+    def _found(self, position: int) -> Commit:
+        """The commit that holds a position, decoded anew: who reads it may change what its events hold."""
+        commit = decode(self.record_of(position))
         if not commit.first <= position <= commit.last:
             raise StorageError(f"the log has a hole at position {position}; it is damaged")
         return commit

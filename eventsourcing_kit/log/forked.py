@@ -133,6 +133,12 @@ class Forked(Commits):
         """What the index says of all commits; of one that holds the fork, what it would say if it ended there."""
         return [*(() if self.base is None else self.base.entries()), *super().entries()]
 
+    def digest_at(self, position: int) -> bytes:
+        """The digest of a position: that of the record of the commit that holds it."""
+        if self.base is not None and position <= self.fork:
+            return self.base.digest_at(position)
+        return super().digest_at(position)
+
     def commit_of(self, position: int) -> Commit:
         """The commit that holds a position, cut at the fork."""
         if self.base is not None and position <= self.fork:

@@ -38,7 +38,7 @@ def of_events(chunks: Iterable[tuple[Commit, Ints]], *, raw: bool = False, tagge
     Where it is `raw`, types, schema versions and data are as they were stored, the data in one column of dicts. Where
     it is `tagged`, tags are among the attributes.
     """
-    found = _Columns(raw, tagged)
+    found = Columns(raw, tagged)
     for commit, rows in chunks:
         with json_values.plain_objects_only():
             found.add(commit, rows)
@@ -88,6 +88,10 @@ class _Names:
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
+    @property
+    def names(self) -> Iterable[str]:
+        return self._codes
+
     def code(self, name: str) -> int:
         return self._codes.setdefault(name, len(self._codes))
 
@@ -98,7 +102,7 @@ class _Names:
         return strings(objects(list(self._codes))[codes])
 
 
-class _Columns:
+class Columns:
     """Collects columns over many commits."""
 
     def __init__(self, raw: bool, tagged: bool) -> None:
@@ -112,6 +116,7 @@ class _Columns:
         self.occurred: list[tuple[int, int]] = []
         self.metadata: list[tuple[int, dict[str, Any]]] = []
         self.tags: list[tuple[int, tuple[str, ...]]] = []
+        self.appeared: dict[str, int] = {}  # once the frame is made: at which position each field's column begins
         self.payloads: dict[tuple[str | int, ...], Any] = {}  # in order of appearance, under () the loose ones
         self._loose = _Loose()
 
@@ -176,6 +181,7 @@ class _Columns:
                 self.supplied.append((at, ids_of[row]))
 
     def frame(self) -> pd.DataFrame:
+        """All of it."""
         positions, us = self.positions.array(), self.times.array()
         columns = {
             "id": self._ids(positions, us),
@@ -240,6 +246,7 @@ class _Columns:
             for name, at, values in payload.placed(positions):
                 found.setdefault(name, []).append((at, values))
         names = field_names(found, attributes)
+        self.appeared = {names[field]: min(int(positions[at[0]]) for at, _ in parts) for field, parts in found.items()}
         return {names[field]: (field, _field(self.count, parts)) for field, parts in found.items()}
 
 
@@ -247,7 +254,7 @@ class _Payload:
     """The payload of all events that look alike, and where in the frame they stand."""
 
     def __init__(self, type_: str, version: int, fields: list[str]) -> None:
-        self._type, self._version, self._fields = type_, version, fields
+        self.type, self.version, self.fields_stored = type_, version, fields
         self.at = _Runs(rising=True)
         self._columns: list[list[list[Any]]] = [[] for _ in fields]
 
@@ -267,10 +274,15 @@ class _Payload:
         for parts, values in zip(self._columns, columns, strict=True):
             parts.append(values)
 
+    def stored(self) -> Iterable[tuple[str, list[Any]]]:
+        """Field by field the values that were stored."""
+        columns = (list(chain.from_iterable(parts)) for parts in self._columns)
+        return zip(self.fields_stored, columns, strict=True)
+
     def data(self) -> Sequence[dict[str, Any]]:
         """Event by event what was stored."""
         columns = [chain.from_iterable(parts) for parts in self._columns]
-        found = [JsonObject(zip(self._fields, row, strict=True)) for row in zip(*columns, strict=True)]
+        found = [JsonObject(zip(self.fields_stored, row, strict=True)) for row in zip(*columns, strict=True)]
         return found or [JsonObject() for _ in self.at.array()]
 
     def placed(self, positions: Ints) -> Iterable[tuple[str, Ints, list[Any]]]:
@@ -281,13 +293,13 @@ class _Payload:
     def fields(self, positions: Ints) -> Iterable[tuple[str, list[Any]]]:
         """Field by field the values, as the events' objects have them."""
         columns = [list(chain.from_iterable(parts)) for parts in self._columns]
-        kind = stored_data.reader(self._type, self._version)
+        kind = stored_data.reader(self.type, self.version)
         if kind is None:
-            return zip(self._fields, columns, strict=True)
-        stored = dict(zip(self._fields, columns, strict=True))
-        if not stored_data.is_upcast(kind, self._version) and kind.is_plain(stored):
+            return zip(self.fields_stored, columns, strict=True)
+        stored = dict(zip(self.fields_stored, columns, strict=True))
+        if not stored_data.is_upcast(kind, self.version) and kind.is_plain(stored):
             return [(name, stored[name]) for name in kind.fields]
-        objects = stored_data.from_columns(self._type, self._version, self._fields, columns, positions.tolist())
+        objects = stored_data.from_columns(self.type, self.version, self.fields_stored, columns, positions.tolist())
         found = [(name, [getattr(one, name) for one in objects]) for name in kind.fields]
         if kind.cls.model_config.get("extra") != "allow":
             return found

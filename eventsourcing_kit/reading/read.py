@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.events.event import RecordedEvent
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.reading.query import Query
+    from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.records.record import Commit
 
     Ints = npt.NDArray[np.int64]
@@ -129,7 +130,7 @@ class Selection:
         return log.commits(self.after, self.upto, backwards=self.backwards)
 
     def _rows(self, commit: Commit) -> Ints:
-        start, stop = max(self.after + 1 - commit.first, 0), min(self.upto - commit.first + 1, commit.count)
+        start, stop = commit.between(self.after, self.upto)
         if start == 0 and stop == commit.count and not self._is_filtered:
             rows = np.arange(commit.count, dtype=np.int64)
             return rows[::-1] if self.backwards else rows
@@ -160,6 +161,39 @@ class Selection:
             yield [name in meant for name in types], commit.shape_codes
 
 
+def selected(
+    log: Log,
+    stream: str | None,
+    category: str | None,
+    types: object,
+    asked_for: Query | None,
+    after: Moment | None,
+    as_of: Moment | None = None,
+) -> Selection:
+    """Which events are asked for in these words; raises `InputError` and `MomentError`."""
+    found = Selection(
+        after=0 if after is None else log.resolve(after),
+        upto=log.head.last if as_of is None else log.resolve(as_of),
+        stream=None if stream is None else json_values.check_name(stream, "a stream"),
+        category=None if category is None else check_category(category),
+        types=wanted.asked(types),
+        query=None if asked_for is None else query.check(asked_for),
+    )
+    found.check()
+    return found
+
+
+def asked(log: Log, *words: Any, backwards: bool, limit: int | None) -> Read:
+    """A read of the events that are `selected` by these words."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise InputError(f"limit is {limit!r}; give a whole number from 0")
+    if not isinstance(backwards, bool):
+        raise InputError(f"backwards is {backwards!r}; give True or False")
+    selection = selected(log, *words)
+    known_types.check(log, selection.all_types)
+    return Read(log, replace(selection, backwards=backwards, limit=limit))
+
+
 def data_of(commit: Commit, rows: Ints) -> list[Any]:
     """The data of the events at `rows`, in that order: event objects where a class knows them, else dicts."""
     order = np.argsort(rows, kind="stable")
@@ -180,7 +214,7 @@ def each_of(commit: Commit, rows: Ints) -> Iterator[Any]:
         if len(at) < len(commit.rows_of_shapes[code]):
             inside = commit.places_in_shapes[at].tolist()
             columns = [[column[i] for i in inside] for column in columns]
-        positions = (at + commit.first).tolist()
+        positions = commit.positions[at].tolist()
         found[code] = stored_data.each(shape.type, shape.schema_version, shape.fields, columns, positions)
     return found.popitem()[1] if len(found) == 1 else map(next, map(found.__getitem__, codes.tolist()))
 
@@ -191,14 +225,14 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
         yield _only(commit)
         return
     data = data_of(commit, rows)
-    shapes, streams, first = commit.shapes, commit.streams, commit.first
+    shapes, streams = commit.shapes, commit.streams
     extras = commit.has_extras
     occurred, metadata, tags = (commit.occurred_us, commit.metadata, commit.tags) if extras else ({}, {}, {})
-    columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times)
+    columns = (commit.stream_codes, commit.versions, commit.shape_codes, commit.times, commit.positions)
     plain = [column[rows].tolist() for column in columns]
     names = {code: renames.current(shapes[code].type) for code in set(plain[2])}
     time_us, time = None, EPOCH
-    for row, one, event_id, stream, version, code, us in zip(
+    for row, one, event_id, stream, version, code, us, position in zip(
         rows.tolist(), data, ids.to_uuids(commit.id_bytes[rows]), *plain, strict=True
     ):
         if us != time_us:
@@ -207,7 +241,7 @@ def recorded(commit: Commit, rows: Ints) -> Iterator[RecordedEvent]:
             event_id,
             streams[stream],
             version,
-            first + row,
+            position,
             names[code],
             shapes[code].schema_version,
             time,

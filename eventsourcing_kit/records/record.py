@@ -264,6 +264,10 @@ class Commit:
         columns = [column for shape in self.shapes for column in shape.columns]
         return all({list, dict}.isdisjoint(map(type, column)) for column in columns)
 
+    def between(self, after: int, upto: int) -> tuple[int, int]:
+        """The first of its rows above a position, and the one behind its last up to another."""
+        return max(after + 1 - self.first, 0), min(upto - self.first + 1, self.count)
+
     @cached_property
     def positions(self) -> Ints:
         """One position an event."""

@@ -69,7 +69,7 @@ class Policies:
         type_, version, *_ = commit.shapes[int(commit.shape_codes[row])]
         name = renames.current(type_)
         kind = schema.registered(name)
-        where = f"the event at position {commit.first + row}"
+        where = f"the event at position {commit.positions[row]}"
         if kind is None:
             return SchemaError(
                 f"{where} is of type {name!r}, which has no class, and this store was opened with unknown='fail'; "
