@@ -83,7 +83,7 @@ def own_frame(
         "metadata": array(kept[METADATA]),
         "data": array(data),
     }
-    if any(kept[TAGS]):
+    if any(text not in (None, "[]") for text in kept[TAGS]):
         found["tags"] = array([text or "[]" for text in kept[TAGS]])
     made = frame(found)
     made.attrs[RAW] = True

@@ -50,12 +50,15 @@ class Format:
 # Of formats in one kind of container, the first whose `fits` says so; the last of them takes what is left.
 FORMATS = (
     Format("Parquet", "parquet", (".parquet", ".pq"), "parquet", writes=(".parquet",), needs="pyarrow"),
+    Format("OCEL", "json", (".ocel.json", ".jsonocel"), "ocel_json", writes=(".ocel.json", ".jsonocel")),
     Format("CloudEvents", "json", (".json", ".ndjson", ".jsonl"), "cloudevents", writes=(".ndjson", ".jsonl")),
     Format("OpenTelemetry's spans", "json", (".json", ".ndjson", ".jsonl"), "spans"),
     Format("changes of rows", "json", (".json", ".ndjson", ".jsonl"), "changes"),
     Format("rows", "json", (".json", ".ndjson", ".jsonl"), "rows"),
+    Format("OCEL", "sqlite", (".ocel.sqlite", ".sqlite", ".db"), "ocel_sqlite", writes=(".ocel.sqlite", ".sqlite")),
     Format("CSV", "text", (".csv", ".txt"), "delimited", writes=(".csv",)),
     Format("TSV", "text", (".tsv", ".tab"), "delimited", writes=(".tsv",)),
+    Format("OCEL", "xml", (".ocel.xml", ".xmlocel"), "ocel_xml", writes=(".ocel.xml", ".xmlocel")),
     Format("XES", "xml", (".xes",), "xes", writes=(".xes",)),
 )
 _EVERY_ENDING = {ending: one.container for one in FORMATS for ending in one.endings}

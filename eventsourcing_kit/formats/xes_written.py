@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
-from array import array
-from typing import IO, TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.formats import extras
+from eventsourcing_kit.formats.grouped import Grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from eventsourcing_kit.formats.format import Events, Losses, Target
 
@@ -29,12 +26,13 @@ _EXTENSIONS = {
 _SPECIAL = re.compile('[&<>"\t\n\r]')
 _ESCAPED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 _CONSTANT, _MIXED = b"", None
+_DIVIDER = b"\0"  # which neither XML nor JSON holds
 
 
 def write(events: Events, target: Target, losses: Losses) -> None:
     """One trace a stream, in the order in which the streams begin; the rest of each event as attributes `ek:…`."""
-    with tempfile.TemporaryFile(dir=target.path.parent) as spool, target.open() as file:
-        log = _Spooled(spool, losses)
+    with Grouped(target.path.parent) as pieces, target.open() as file:
+        log = _Log(pieces, losses)
         for frame in events.frames():
             for row in extras.rows(frame):
                 log.add(*row)
@@ -44,14 +42,12 @@ def write(events: Events, target: Target, losses: Losses) -> None:
         file.write(b"</log>\n")
 
 
-class _Spooled:
-    """Events as XML in a temporary file, and where there each of them is."""
+class _Log:
+    """Events as XML, by their streams."""
 
-    def __init__(self, spool: IO[bytes], losses: Losses) -> None:
-        self._spool, self._losses = spool, losses
+    def __init__(self, pieces: Grouped, losses: Losses) -> None:
+        self._pieces, self._losses = pieces, losses
         self._streams: dict[str, int] = {}
-        self._codes, self._starts, self._middles = array("q"), array("q"), array("q")
-        self._end = 0
         self._cases: list[bytes | None] = []  # by stream the case's fields, None where its events differ
         self._prefixes = {"concept", "time", "identity"}
         self._always_transits = True
@@ -88,15 +84,7 @@ class _Spooled:
             self._cases.append(of_case)
         elif self._cases[code] != of_case:
             self._cases[code] = _MIXED
-        self._put(code, "".join(f"\t\t\t{part}\n" for part in parts).encode(), of_case)
-
-    def _put(self, code: int, event: bytes, case: bytes) -> None:
-        self._codes.append(code)
-        self._starts.append(self._end)
-        self._middles.append(self._end + len(event))
-        self._end += len(event) + len(case)
-        self._spool.write(event)
-        self._spool.write(case)
+        self._pieces.add(code, _lines("\t\t\t", parts) + _DIVIDER + of_case)
 
     def _clean(self, text: str, what: str, position: int) -> str:
         cleaned = extras.NO_XML.sub("\ufffd", text)
@@ -111,7 +99,7 @@ class _Spooled:
             for prefix, name in _EXTENSIONS.items()
             if prefix in self._prefixes
         ]
-        transition = bool(self._codes) and self._always_transits
+        transition = bool(self._streams) and self._always_transits
         also = f'\t\t<string key="{TRANSITION}" value="complete"/>\n' if transition else ""
         both = f'\t<classifier name="Activity and transition" keys="{NAME} {TRANSITION}"/>\n' if transition else ""
         return (
@@ -125,37 +113,26 @@ class _Spooled:
             f'\t<classifier name="Activity" keys="{NAME}"/>\n{both}'
         )
 
-    def traces(self) -> Iterable[bytes]:
-        """Trace by trace what stands in the file."""
-        names, current = list(self._streams), -1
-        codes = np.frombuffer(self._codes, dtype=np.int64) if self._codes else np.array([], dtype=np.int64)
-        for row in np.argsort(codes, kind="stable").tolist():
-            code = self._codes[row]
-            if code != current:
-                if current >= 0:
-                    yield b"\t</trace>\n"
-                yield self._opened(names[code], code)
-                current = code
-            yield self._event(row, code)
-        if current >= 0:
+    def traces(self) -> Iterator[bytes]:
+        """Piece by piece what stands in the file."""
+        groups = self._pieces.groups(len(self._streams))
+        for stream, shared, pieces in zip(self._streams, self._cases, groups, strict=True):
+            yield b"\t<trace>\n"
+            yield _lines("\t\t", [attribute(NAME, extras.NO_XML.sub("\ufffd", stream)), *_of_case(shared, len(CASE))])
+            for piece in pieces:
+                event, _, case = piece.partition(_DIVIDER)
+                own = _lines("\t\t\t", _of_case(case, 0)) if shared is _MIXED else b""
+                yield b"\t\t<event>\n" + event + own + b"\t\t</event>\n"
             yield b"\t</trace>\n"
 
-    def _opened(self, stream: str, code: int) -> bytes:
-        parts = [attribute(NAME, extras.NO_XML.sub("\ufffd", stream))]
-        shared = self._cases[code]
-        if shared:
-            parts += [attribute(field[len(CASE) :], value) for field, value in json.loads(shared).items()]
-        return ("\t<trace>\n" + "".join(f"\t\t{part}\n" for part in parts)).encode()
 
-    def _event(self, row: int, code: int) -> bytes:
-        start, middle = self._starts[row], self._middles[row]
-        end = self._starts[row + 1] if row + 1 < len(self._starts) else self._end
-        self._spool.seek(start)
-        written = self._spool.read(end - start)
-        event, case = written[: middle - start], written[middle - start :]
-        if case and self._cases[code] is _MIXED:
-            event += "".join(f"\t\t\t{attribute(key, value)}\n" for key, value in json.loads(case).items()).encode()
-        return b"\t\t<event>\n" + event + b"\t\t</event>\n"
+def _of_case(fields: bytes | None, cut: int) -> list[str | None]:
+    """The fields as attributes, without the first characters of their names."""
+    return [attribute(name[cut:], value) for name, value in json.loads(fields).items()] if fields else []
+
+
+def _lines(indent: str, parts: Iterable[str | None]) -> bytes:
+    return "".join(f"{indent}{part}\n" for part in parts).encode()
 
 
 def _is_reserved(field: str) -> bool:
@@ -182,7 +159,7 @@ def attribute(key: str, value: Any) -> str | None:
         return _nested(key, **value)
     if kind is dict:
         return _around("container", key, [attribute(name, one) for name, one in value.items()])
-    if kind is list:
+    if kind is list and not any(isinstance(one, (list, dict)) for one in value):  # at which other tools' readers fail
         inside = _around("values", None, [attribute("item", one) for one in value])
         return _around("list", key, [inside])
     return None
