@@ -176,6 +176,14 @@ def test_numbers_are_numbers_only_where_all_of_a_column_is_written_so(tmp_path: 
     }  # fmt: skip
 
 
+def test_what_programs_write_for_no_number_is_none_among_numbers_and_text_among_text(tmp_path: Path) -> None:
+    text = "case,activity,time,n,note\n" + "".join(
+        f"a,A,2025-03-04T08:00:00Z,{n},{note}\n" for n, note in (("1.5", "NA"), ("NaN", "x"), ("", "None"))
+    )
+    events = ek.from_file(written(tmp_path, "log.csv", text), **COLUMNS).read()
+    assert [event.data for event in events] == [{"n": 1.5, "note": "NA"}, {"note": "x"}, {"note": "None"}]
+
+
 def test_the_columns_of_process_mining_tools_need_no_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was taken for what is said in a line; a column of row numbers, as pandas writes it, is left out."""
     text = ",case:concept:name,concept:name,time:timestamp,case:owner\n0,c1,Opened,2025-03-04 08:00:00+01:00,Ada\n"

@@ -143,6 +143,7 @@ def test_rows_of_json_keep_null_and_absent_apart(tmp_path: Path, name: str) -> N
         ('{"case": ', "no JSON, or cut off"),
         ("[1, 2]", "row 0 is 1; each is a JSON object"),
         ('{"case": NaN}', "no JSON"),
+        ('{"events": [{"case": "a"}]}', "stream='case': no object has that; there are .'events'"),
         ("<log/>", "ends with .ndjson, and is XML"),
     ],
 )

@@ -29,6 +29,7 @@ _SEPARATORS = ",;\t|"
 _SAMPLE_LINES = 30
 _FLOAT = re.compile(r"[+-]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _BOOLEANS = {"true": True, "false": False, "True": True, "False": False, "TRUE": True, "FALSE": False}
+_NOTHING = {None, "NaN", "nan", "NA", "N/A", "null", "NULL", "None"}
 _TEXTS = {"id", "stream", "type", "recorded_at", "occurred_at", "metadata", "data", "tags"}  # of the kit's own columns
 
 
@@ -125,15 +126,18 @@ def _uneven(file: File, separator: str, width: int) -> InputError:
 
 
 def _typed(cells: list[Any]) -> list[Any]:
-    """Text as what all of it means alike; a number only where it is written as one, so 007 stays text."""
-    texts = [cell for cell in cells if cell is not None]
-    for convert in (_whole, _floats, _truths):
+    """Text as what all of it means alike; a number only where it is written as one, so 007 stays text.
+
+    Among numbers, what programs write for none is none; among text it is text.
+    """
+    texts = [cell for cell in cells if cell not in _NOTHING]
+    for convert in (_whole, _floats, _truths) if texts else ():
         values = convert(texts)
         if values is not None:
             if len(values) == len(cells):
                 return values
             each = iter(values)
-            return [None if cell is None else next(each) for cell in cells]
+            return [None if cell in _NOTHING else next(each) for cell in cells]
     return cells
 
 

@@ -33,6 +33,9 @@ def read(file: File, given: Mapping[str, Any]) -> ForeignLog:
         if "data" in names and all(isinstance(row.get("data"), dict) for row in rows):
             frame.attrs[RAW] = True
         return ForeignLog(frame, given, code=code)
+    for role, label in given.items():
+        if label not in names:
+            raise InputError(f"{file.name}: {role}={label!r}: no object has that; there are {list(names)[:50]}")
     roles: dict[str, Any] = {**conventions.roles(names, given), **given}
     taken = set(roles.values())
     columns = {name: [row.get(name) for row in rows] for name in names if name in taken}

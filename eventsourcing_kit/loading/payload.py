@@ -63,6 +63,10 @@ class Cells:
 
     def shapes(self, rows: Ints) -> tuple[list[Shape], Sequence[int]]:
         """The rows that look alike stand side by side once they are sorted, and each shape takes its slices."""
+        with json_values.plain_objects_only():  # of rows with holes at random, each is a shape
+            return self._shapes(rows)
+
+    def _shapes(self, rows: Ints) -> tuple[list[Shape], Sequence[int]]:
         codes, distinct = pd.factorize(self._codes[rows])
         rows = rows[np.argsort(codes, kind="stable")]
         ends = np.cumsum(np.bincount(codes, minlength=len(distinct)))

@@ -10,6 +10,7 @@ import click
 
 from eventsourcing_kit.errors import EventSourcingError, InputError, OutcomeUnknownError
 from eventsourcing_kit.events.texts import counted
+from eventsourcing_kit.formats.file import File
 from eventsourcing_kit.store import EventStore
 from eventsourcing_kit.terminal import asked, shown
 
@@ -345,6 +346,7 @@ def load(store: str, file: str, as_json: bool, **keywords: Any) -> None:
 
     The store may be there or not; this becomes its writer. The file's format is told by what it holds.
     """
+    _ = File(file).container  # before this takes the writer's place
     with EventStore(store) as opened:
         before = opened.position
         position = opened.load(file, **keywords)
