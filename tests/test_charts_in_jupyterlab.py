@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,12 +15,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests import browsers
 from tests.notebooks import pages
 
 pytestmark = pytest.mark.processes
 
-BROWSER, DRIVER = "chromium", "chromedriver"
-PACKAGES = ["chromium", "chromium-driver"]  # Debian's
 CELLS = [
     """import pandas as pd
 import eventsourcing_kit.charts as charts
@@ -78,75 +72,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A headless browser that reaches this machine and nothing else."""
-    install_browser()
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which(BROWSER) or BROWSER
-    for flag in [
-        *(
-            "headless=new",
-            "no-sandbox",
-            "disable-gpu",
-            "disable-quic",
-            "disable-dev-shm-usage",
-            "no-first-run",
-        ),
-        *("disable-background-networking", "disable-component-update", "disable-sync"),
-        *("host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1", "window-size=1300,1800"),
-        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ]:
-        options.add_argument(f"--{flag}")
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which(DRIVER)))
-    yield driver
-    driver.quit()
+    with browsers.chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
 def lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab server on the folder, its settings apart from this user's own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    own = {f"JUPYTER{name}": str(folder / f".{name}") for name in ["_CONFIG_DIR", "_DATA_DIR", "_RUNTIME_DIR"]}
-    own |= {"JUPYTERLAB_SETTINGS_DIR": str(folder / ".s"), "JUPYTERLAB_WORKSPACES_DIR": str(folder / ".w")}
-    flags = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root", f"--notebook-dir={folder}"]
-    flags += ["--IdentityProvider.token=", "--ServerApp.port_retries=0", "--LabApp.news_url="]
-    flags += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    flags += ["--KernelSpecManager.allowed_kernelspecs={'none'}"]  # so none can be started
-    flags += ["--KernelSpecManager.ensure_native_kernel=False"]
-    command = [sys.executable, "-m", "jupyterlab", *flags]
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(command, env={**os.environ, **own}, cwd=folder, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/api", server, folder / "server.log")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
-
-
-def install_browser() -> None:
-    """Install Debian's Chromium where that is possible, else skip the tests with the reason."""
-    if shutil.which(BROWSER) and shutil.which(DRIVER):
-        return
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        pytest.skip(f"needs {BROWSER} and {DRIVER}: apt-get install {' '.join(PACKAGES)}")
-    done = subprocess.run(["apt-get", "install", "-y", *PACKAGES], capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        pytest.skip(f"could not install {BROWSER}: {done.stderr.strip()[-200:]}")
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until the server answers; fail with its log where it doesn't."""
-    for _ in range(300):
-        if server.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(address, timeout=1)
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"JupyterLab did not start: {log.read_text()[-2000:]}")
+    """JupyterLab on the folder, where no kernel can be started."""
+    with browsers.jupyterlab(folder, *browsers.NO_KERNEL) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

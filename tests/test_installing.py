@@ -20,11 +20,13 @@ from tests.test_readme import BLOCK, README, ROOT
 PACKAGE = ROOT / "eventsourcing_kit"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 BY_EXTRA = {
+    "anywidget": "explore",
     "click": "cli",
     "dask": "distributed",
     "distributed": "distributed",
     "duckdb": "reporting",
     "nbformat": "lab",
+    "traitlets": "explore",
     "pyarrow": "files",
     "vl_convert": "pictures",
 }

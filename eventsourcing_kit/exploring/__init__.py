@@ -7,5 +7,7 @@
     entries  the log as columns
     packing  one or two histories, and the log under them, packed
     page     one HTML file that holds it all
+    picture  a small picture of the view, for where nothing runs
+    widget   the view in a notebook, and a thread that follows a store which grows
     view     `explore`, and the view that people get
 """

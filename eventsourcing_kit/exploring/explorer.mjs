@@ -73,13 +73,10 @@ function texts(blob, described) {
 /** A column of values: `at(row)` gives one as JSON has it, null where it is empty, undefined where it is absent. */
 export class Column {
   constructor(blob, described, previous) {
-    this.kind = described.kind;
-    this.by = described.by ?? 1;
-    this.count = described.count ?? 0;
+    this.kind = described.kind; this.by = described.by ?? 1; this.count = described.count ?? 0;
     if (this.kind === "float" && !("width" in described)) {
       const raw = planes64(blob, described);
-      this.numbers = raw;
-      this.by = 0;
+      this.numbers = raw; this.by = 0;
     } else this.numbers = ints(blob, described, previous);
     this.packed = described.values && { blob, described: described.values };
     if (described.holes) {
@@ -95,7 +92,6 @@ export class Column {
     if (this.packed) [this.told, this.packed] = [json(this.packed.blob, this.packed.described), undefined];
     return this.told;
   }
-
   at(row) {
     const hole = this.holes ? this.holes[row] : 0;
     if (hole) return hole === 1 ? null : undefined;
@@ -159,10 +155,8 @@ function lookOf(column) {
 /** Header and columns put together. */
 function pastOf(header, blob) {
   const past = { header, blob, entries: header.entries, epoch: BigInt(header.epoch), types: header.types };
-  past.time = ints(blob, header.time);
-  past.stream = ints(blob, header.stream);
-  past.type = ints(blob, header.type);
-  past.streams = texts(blob, header.streams);
+  past.time = ints(blob, header.time); past.stream = ints(blob, header.stream);
+  past.type = ints(blob, header.type); past.streams = texts(blob, header.streams);
   past.keys = header.keys ? texts(blob, header.keys) : past.streams;
   past.places = header.places && header.places.map((one) => ints(blob, one));
   past.detail = ints(blob, header.detail);
@@ -178,12 +172,10 @@ function trackOf(past, described) {
   if (described.key) track.key = ints(blob, described.key);
   else if (!track.entry) track.key = past.stream.length === count ? past.stream : past.stream.subarray(0, entries);
   else track.key = Int32Array.from(track.entry, (entry) => past.stream[entry]);
-  track.previous = new Int32Array(count);
-  track.final = new Int32Array(track.keys).fill(-1);
+  track.previous = new Int32Array(count); track.final = new Int32Array(track.keys).fill(-1);
   for (let row = 0; row < count; row++) {
     const key = track.key[row];
-    track.previous[row] = track.final[key];
-    track.final[key] = row;
+    track.previous[row] = track.final[key]; track.final[key] = row;
   }
   track.gone = null;
   if (described.gone) {
@@ -207,16 +199,7 @@ export function lowerBound(column, limit, low = 0, high = column.length) {
 }
 
 /** The first place in a rising column whose number is above `limit`. */
-export function upperBound(column, limit) {
-  let low = 0;
-  let high = column.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (column[middle] <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
+export const upperBound = (column, limit) => lowerBound(column, Math.floor(limit) + 1); // they are whole numbers
 
 /** How many rows of a track there are at a moment. */
 export function rowsAt(track, moment) {
@@ -245,12 +228,8 @@ export function momentAt(past, position, side = 0) {
 /** The last row of each key at a moment, moved from one moment to another by the rows between. */
 export class Stand {
   constructor(track) {
-    this.track = track;
-    this.rows = 0;
-    this.alive = 0;
-    this.last = new Int32Array(track.keys).fill(-1);
+    this.track = track; this.rows = 0; this.alive = 0; this.last = new Int32Array(track.keys).fill(-1);
   }
-
   to(moment) {
     const { key, previous, gone } = this.track;
     const target = rowsAt(this.track, moment);
@@ -265,8 +244,7 @@ export class Stand {
       alive += lives(previous[row]) - lives(row);
       last[key[row]] = previous[row];
     }
-    this.rows = target;
-    this.alive = alive;
+    this.rows = target; this.alive = alive;
     return this;
   }
 
@@ -774,14 +752,10 @@ const CELL = { number: 104, flag: 64, time: 176, category: 120, text: 150, neste
 /** The scale of the stage: from times, or from entries, to pixels. */
 export class Scale {
   constructor(past, byTime) {
-    this.past = past;
-    this.byTime = byTime;
+    this.past = past; this.byTime = byTime;
     const [first, last] = byTime && past.entries ? [past.time[0], past.time[past.entries - 1]] : [0, Math.max(past.entries, 1)];
     const room = byTime ? Math.max((last - first) * 0.015, last > first ? 0 : 1) : past.entries * 0.01 + 0.2;
-    this.least = first - room;
-    this.most = last + room;
-    this.from = this.least;
-    this.to = this.most;
+    this.least = first - room; this.most = last + room; this.from = this.least; this.to = this.most;
     this.width = 1;
   }
 
@@ -790,18 +764,9 @@ export class Scale {
     if (!this.byTime) return moment;
     return moment > 0 ? this.past.time[moment - 1] : this.least + (this.past.time[0] - this.least) * 0.3;
   }
-
-  x(moment) {
-    return this.pixel(this.unit(moment));
-  }
-
-  pixel(unit) {
-    return ((unit - this.from) / (this.to - this.from)) * this.width;
-  }
-
-  at(x) {
-    return this.from + (x / this.width) * (this.to - this.from);
-  }
+  x(moment) { return this.pixel(this.unit(moment)); }
+  pixel(unit) { return ((unit - this.from) / (this.to - this.from)) * this.width; }
+  at(x) { return this.from + (x / this.width) * (this.to - this.from); }
 
   /** The moment at, or last before, a place on the axis. */
   moment(x) {
@@ -814,8 +779,7 @@ export class Scale {
   show(from, to) {
     const least = this.byTime ? 2 : 1;
     const span = Math.min(Math.max(to - from, least), this.most - this.least);
-    this.from = Math.max(this.least, Math.min(from, this.most - span));
-    this.to = this.from + span;
+    this.from = Math.max(this.least, Math.min(from, this.most - span)); this.to = this.from + span;
   }
 
   /** Make what is seen so many times smaller, around a place that stays. */
@@ -823,10 +787,7 @@ export class Scale {
     const around = this.at(x);
     this.show(around - (around - this.from) / by, around + (this.to - around) / by);
   }
-
-  get isWhole() {
-    return this.from <= this.least && this.to >= this.most;
-  }
+  get isWhole() { return this.from <= this.least && this.to >= this.most; }
 }
 
 /** How many entries of each colour fall into each bin of pixels: one array a colour, and the most in one bin. */
@@ -860,8 +821,7 @@ function canvasOf(parent, width, height) {
     canvas.style.height = `${height}px`;
   }
   const context = canvas.getContext("2d");
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0); context.clearRect(0, 0, width, height);
   return context;
 }
 
@@ -894,24 +854,17 @@ function drawLane(context, view, track, key, top, height) {
   xs.push(scale.width + 2);
   context.fillStyle = context.strokeStyle = track === view.past.tracks[0] ? theme.accent : theme.second;
   if (column && column.look === "number") drawNumbers(context, view, track, column, rows, xs, top, height);
-  else if (column && column.look === "flag") drawFlags(context, view, track, column, rows, xs, top, height);
   else drawIntervals(context, view, track, column, rows, xs, top, height);
   if (rows.length > scale.width / 12) return;
   const marks = track.fields.length === 0 || !column || column.look !== "number";
   rows.forEach((row, at) => {
     if (xs[at] < 0) return;
     const y = marks ? top + Math.min(height - 3, height / 2 + 14) : view.yOf(column, column.number(row), top, height);
-    context.fillStyle = view.typeColor(view.past.type[entryOf(track, row)]);
-    context.beginPath();
-    context.arc(xs[at], Number.isFinite(y) ? y : top + height / 2, marks ? 2 : 2.4, 0, 7);
-    context.fill();
+    context.fillStyle = view.typeColor(view.past.type[entryOf(track, row)]); context.beginPath();
+    context.arc(xs[at], Number.isFinite(y) ? y : top + height / 2, marks ? 2 : 2.4, 0, 7); context.fill();
     if (track.gone && track.gone[row]) {
-      context.strokeStyle = theme.pale;
-      context.lineWidth = 1.5;
-      context.beginPath();
-      context.moveTo(xs[at], top + 5);
-      context.lineTo(xs[at], top + height - 5);
-      context.stroke();
+      context.strokeStyle = theme.pale; context.lineWidth = 1.5; context.beginPath();
+      context.moveTo(xs[at], top + 5); context.lineTo(xs[at], top + height - 5); context.stroke();
     }
   });
 }
@@ -934,34 +887,19 @@ function drawNumbers(context, view, track, column, rows, xs, top, height) {
       if (y < low) [low] = [y];
       if (y > high) [high] = [y];
       if (next - x < 0.5) return;
-      path.moveTo(x, low);
-      path.lineTo(x, high);
-      path.moveTo(x, y);
+      path.moveTo(x, low); path.lineTo(x, high); path.moveTo(x, y);
     } else if (on) path.lineTo(x, y);
     else path.moveTo(x, y);
     path.lineTo(next, y);
     [on, drawn, low, high] = [true, x, y, y];
   });
-  context.globalAlpha = 1;
-  context.stroke(path);
-}
-
-function drawFlags(context, view, track, column, rows, xs, top, height) {
-  const { theme } = view;
-  rows.forEach((row, at) => {
-    const value = alive(track, row) ? column.at(row) : undefined;
-    if (typeof value !== "boolean") return;
-    context.fillStyle = value ? theme.flag : theme.faint;
-    const thick = value ? 10 : 2;
-    context.fillRect(xs[at], top + (height - thick) / 2, Math.max(1, xs[at + 1] - xs[at]), thick);
-  });
+  context.globalAlpha = 1; context.stroke(path);
 }
 
 function drawIntervals(context, view, track, column, rows, xs, top, height) {
   const { theme, past } = view;
-  const category = column && column.look === "category";
-  context.font = "11px system-ui, sans-serif";
-  context.textBaseline = "middle";
+  const [category, flag] = ["category", "flag"].map((look) => column && column.look === look);
+  context.font = "11px system-ui, sans-serif"; context.textBaseline = "middle";
   let shade = 0;
   for (let at = 0; at < rows.length; ) {
     let next = at + 1;
@@ -972,21 +910,16 @@ function drawIntervals(context, view, track, column, rows, xs, top, height) {
     at = next;
     if (!alive(track, row)) continue;
     const width = Math.max(end - x - (end - x > 4 ? 1 : 0), 0.8);
-    const color = category && value !== null ? view.categoryColor(column, value) : (shade++ % 2 ? theme.line : theme.bar);
+    const color = flag && value !== null ? (value ? theme.flag : theme.faint) : category && value !== null ? view.categoryColor(column, value) : (shade++ % 2 ? theme.line : theme.bar);
     context.fillStyle = value === null || value === undefined ? theme.line : color;
     context.globalAlpha = category ? 0.82 : 1;
-    const thick = Math.min(height - 8, 22);
-    context.fillRect(x, top + (height - thick) / 2, width, thick);
-    context.globalAlpha = 1;
-    if (width < 26 || value === undefined) continue;
+    const thick = flag ? (value ? 10 : 2) : Math.min(height - 8, 22);
+    context.fillRect(x, top + (height - thick) / 2, width, thick); context.globalAlpha = 1;
+    if (width < 26 || value === undefined || flag) continue;
     const text = valueText(past, value, column);
-    context.save();
-    context.beginPath();
-    context.rect(x, top, width - 3, height);
-    context.clip();
+    context.save(); context.beginPath(); context.rect(x, top, width - 3, height); context.clip();
     context.fillStyle = category && value !== null ? inkOn(color) : theme.pale;
-    context.fillText(text.slice(0, 80), Math.max(x, 0) + 5, top + height / 2 + 0.5);
-    context.restore();
+    context.fillText(text.slice(0, 80), Math.max(x, 0) + 5, top + height / 2 + 0.5); context.restore();
   }
 }
 
@@ -1035,19 +968,10 @@ const WHOLE_SECONDS = 60; // that everything seen takes at speed 1
 export class View {
   /** Draw a past into an element. `host` hears of `moment(m)` and `key(k)`, which the person chose. */
   constructor(element, past, host = {}) {
-    this.past = past;
-    this.host = host;
-    this.moment = past.entries;
-    this.second = null;
+    this.past = past; this.host = host; this.moment = past.entries; this.second = null;
     this.chosen = null; // the key that the person chose, else that of the last event
-    this.local = false;
-    this.query = null;
-    this.filter = "";
-    this.focus = 0;
-    this.playing = null;
-    this.dark = globalThis.matchMedia("(prefers-color-scheme: dark)");
-    this.build(element);
-    this.load(past);
+    this.local = false; this.query = null; this.filter = ""; this.focus = 0; this.playing = null;
+    this.dark = globalThis.matchMedia("(prefers-color-scheme: dark)"); this.build(element); this.load(past);
     this.watch();
   }
 
@@ -1058,8 +982,7 @@ export class View {
     this.stands = past.tracks.map((track) => new Stand(track));
     this.seconds = past.tracks.map((track) => new Stand(track));
     this.edges = new Map(past.tracks.map((track) => [track, new Stand(track)]));
-    this.domains = new Map();
-    this.part = past.tracks.length > 1 ? parting(past) : null;
+    this.domains = new Map(); this.part = past.tracks.length > 1 ? parting(past) : null;
     const counts = new Uint32Array(past.types.length);
     for (let entry = 0; entry < past.entries; entry++) counts[past.type[entry]]++;
     this.typeCounts = counts;
@@ -1071,20 +994,14 @@ export class View {
     this.order ??= past.tracks.length > 1 ? "differ" : past.keys.length <= 60 ? "appearance" : "recent";
     this.sorted = null;
     if (this.query) this.query = { ...this.query, ...search(past, past.tracks[0], this.query.text) };
-    this.rows.clear();
-    this.space.textContent = "";
-    this.describe();
-    this.measure();
+    this.rows.clear(); this.space.textContent = ""; this.describe(); this.measure();
   }
 
   // -- what it is made of
-
   build(element) {
     const button = (text, label, act, more = {}) => make("button", { type: "button", "aria-label": label, title: label, onclick: act, ...more }, text);
     const root = make("div", { class: "ek", role: "region", tabindex: "-1", "data-lm-suppress-shortcuts": "true" });
-    this.root = root;
-    this.name = make("b");
-    this.about = make("div");
+    this.root = root; this.name = make("b"); this.about = make("div");
     this.finder = make("input", { type: "search", placeholder: "find: balance < 0, or any text", "aria-label": "Find a state or an event", spellcheck: "false",
       oninput: () => this.find(this.finder.value), onkeydown: (event) => this.findKey(event) });
     this.found = make("span", { class: "found", role: "status" });
@@ -1153,8 +1070,7 @@ export class View {
     const notes = [...past.header.notes];
     if (this.part === -1) notes.unshift("the two never differ");
     setText(this.notes, notes.join(" · "));
-    this.notes.title = notes.join("\n");
-    this.notes.style.display = notes.length ? "" : "none";
+    this.notes.title = notes.join("\n"); this.notes.style.display = notes.length ? "" : "none";
     const often = [...past.types.keys()].sort((a, b) => this.typeCounts[b] - this.typeCounts[a]);
     this.colors = past.types.map(([name]) => past.header.colors[name] ?? OTHERS);
     this.palette = [...new Set(this.colors)].sort((a, b) => (a === OTHERS) - (b === OTHERS));
@@ -1167,28 +1083,20 @@ export class View {
     const numeric = past.tracks[0].fields.filter(({ column }) => column.look === "number");
     orders.push(...numeric.map(({ name }) => [`high:${name}`, `highest ${name} first`]), ...numeric.map(({ name }) => [`low:${name}`, `lowest ${name} first`]));
     this.sort.replaceChildren(...orders.map(([value, text]) => make("option", { value }, text)));
-    this.sort.value = this.order;
-    this.filterer.style.display = past.keys.length > 12 ? "" : "none";
+    this.sort.value = this.order; this.filterer.style.display = past.keys.length > 12 ? "" : "none";
     this.sort.style.display = past.keys.length > 1 ? "" : "none";
-    this.categories = new Map(Object.entries(past.header.categories));
-    this.setZone(this.local, true);
+    this.categories = new Map(Object.entries(past.header.categories)); this.setZone(this.local, true);
   }
-
   dot(type) {
     const dot = make("span", { class: "dot" });
     dot.style.background = this.colors[type];
     return dot;
   }
-
-  typeColor(type) {
-    return this.colors[type];
-  }
-
+  typeColor(type) { return this.colors[type]; }
   categoryColor(column, value) {
     const text = typeof value === "string" ? value : plainText(value);
     return this.categories.get(text) ?? OTHERS;
   }
-
   focusOf(track) {
     const name = this.past.tracks[0].fields[this.focus]?.name;
     return track.fields.find((field) => field.name === name) ?? track.fields[0];
@@ -1198,19 +1106,10 @@ export class View {
   domain(column) {
     if (!this.domains.has(column)) {
       let [low, high] = [0, 0];
-      const { numbers } = column;
-      if (column.kind === "coded" || column.holes) {
-        for (let row = 0; row < numbers.length; row++) {
-          const value = column.number(row);
-          if (value < low && value > -Infinity) low = value;
-          if (value > high && value < Infinity) high = value;
-        }
-      } else {
-        for (let row = 0; row < numbers.length; row++) {
-          if (numbers[row] < low && numbers[row] > -Infinity) low = numbers[row];
-          if (numbers[row] > high && numbers[row] < Infinity) high = numbers[row];
-        }
-        if (column.by > 1) [low, high] = [low / column.by, high / column.by];
+      for (let row = 0; row < column.numbers.length; row++) {
+        const value = column.number(row);
+        if (value < low && value > -Infinity) low = value;
+        if (value > high && value < Infinity) high = value;
       }
       this.domains.set(column, [low, high > low ? high : low + 1]);
     }
@@ -1221,44 +1120,35 @@ export class View {
   fieldName(name) {
     return name === "state" && this.past.tracks[0].fields.length === 1 ? this.past.tracks[0].name : name;
   }
-
   yOf(column, value, top, height) {
     const [low, high] = this.domain(column);
     return top + height - 4 - ((value - low) / (high - low)) * (height - 8);
   }
 
   // -- size and colours
-
   watch() {
     this.resizes = new ResizeObserver(() => this.measure());
     this.resizes.observe(this.root);
     this.themed = () => this.paint();
-    this.dark.addEventListener("change", this.themed);
-    this.themes = new MutationObserver(this.themed);
+    this.dark.addEventListener("change", this.themed); this.themes = new MutationObserver(this.themed);
     this.themes.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-light", "data-vscode-theme-kind"] });
     this.listen();
   }
-
   close() {
-    this.pause();
-    this.resizes.disconnect();
-    this.themes.disconnect();
+    this.pause(); this.resizes.disconnect(); this.themes.disconnect();
     this.dark.removeEventListener("change", this.themed);
   }
-
   isDark() {
     const { body } = document;
     if (body.dataset.jpThemeLight) return body.dataset.jpThemeLight === "false";
     if (body.dataset.vscodeThemeKind) return /dark|high-contrast$/.test(body.dataset.vscodeThemeKind);
     return this.dark.matches;
   }
-
   measure() {
     const width = this.root.clientWidth;
     if (!width) return;
     const narrow = width < NARROW;
-    this.root.classList.toggle("narrow", narrow);
-    this.narrow = narrow;
+    this.root.classList.toggle("narrow", narrow); this.narrow = narrow;
     const room = this.rowsBox.clientHeight / Math.max(1, Math.min(this.past.keys.length, this.listed(99).count || 1));
     this.laneHeight = narrow ? LANE : Math.round(Math.min(Math.max(room, LANE), 3 * LANE));
     this.rowHeight = narrow ? 2 * LANE : this.laneHeight;
@@ -1270,9 +1160,7 @@ export class View {
     const lane = narrow ? width - 24 : width - label - state;
     for (const [name, value] of [["--l", label], ["--w", lane], ["--s", state]]) this.root.style.setProperty(name, `${value}px`);
     (narrow ? this.track : this.stage).append(this.over);
-    this.scale.width = lane;
-    this.stateWidth = narrow ? width * 0.6 - 12 : state - 30;
-    this.head();
+    this.scale.width = lane; this.stateWidth = narrow ? width * 0.6 - 12 : state - 30; this.head();
     this.paint();
   }
 
@@ -1319,16 +1207,13 @@ export class View {
   rescale() {
     const end = this.scale.moment(this.scale.width + 1);
     for (const edge of this.edges.values()) edge.to(end);
-    this.version = (this.version ?? 0) + 1;
-    this.drawStrip();
-    this.drawRuler();
+    this.version = (this.version ?? 0) + 1; this.drawStrip(); this.drawRuler();
     const { least, most, from, to } = this.scale;
     this.window.style.visibility = this.scale.isWhole ? "hidden" : "";
     this.thumb.style.left = `${((from - least) / (most - least)) * 100}%`;
     this.thumb.style.width = `${((to - from) / (most - least)) * 100}%`;
     this.draw();
   }
-
   drawStrip() {
     const { scale, theme } = this;
     const height = 76;
@@ -1348,8 +1233,7 @@ export class View {
         y -= part;
       }
     }
-    context.fillStyle = theme.line;
-    context.fillRect(0, floor + 1, scale.width, 1);
+    context.fillStyle = theme.line; context.fillRect(0, floor + 1, scale.width, 1);
     if (!this.query || !this.query.moments) return;
     context.fillStyle = theme["lit-line"];
     let before = -9;
@@ -1362,12 +1246,10 @@ export class View {
       before = x;
     }
   }
-
   drawRuler() {
     const { scale, theme, past } = this;
     const context = canvasOf(this.ruler, scale.width, 20);
-    context.font = "11px system-ui, sans-serif";
-    context.fillStyle = theme.pale;
+    context.font = "11px system-ui, sans-serif"; context.fillStyle = theme.pale;
     context.textBaseline = "middle";
     const most = Math.max(2, Math.floor(scale.width / 92));
     const start = past.header.stores[0].start;
@@ -1379,8 +1261,7 @@ export class View {
       const width = context.measureText(text).width;
       const left = Math.min(Math.max(x - width / 2, 0), scale.width - width);
       if (left < free) continue;
-      context.fillText(text, left, 11);
-      context.fillRect(x, 0, 1, 3);
+      context.fillText(text, left, 11); context.fillRect(x, 0, 1, 3);
       free = left + width + 14;
     }
   }
@@ -1421,7 +1302,6 @@ export class View {
     if (moved && tell) this.told();
     if (say) this.say();
   }
-
   keepSeen() {
     const { scale } = this;
     const unit = scale.unit(this.moment);
@@ -1430,15 +1310,12 @@ export class View {
     scale.show(unit - span / 2, unit + span / 2);
     this.rescale();
   }
-
   told() {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => {
-      this.host.moment?.(this.moment);
-      this.host.key?.(this.key);
+      this.host.moment?.(this.moment); this.host.key?.(this.key);
     }, 60);
   }
-
   draw() {
     if (!this.theme) return;
     for (const stand of this.stands) stand.to(this.moment);
@@ -1451,9 +1328,7 @@ export class View {
     if (this.second !== null) this.lineSecond.style.transform = `translateX(${this.scale.x(this.second)}px)`;
     this.linePart.style.display = this.part > 0 ? "block" : "";
     if (this.part > 0) this.linePart.style.transform = `translateX(${this.scale.x(this.part)}px)`;
-    this.drawNow();
-    this.drawRows();
-    this.drawPanels();
+    this.drawNow(); this.drawRows(); this.drawPanels();
   }
 
   /** The words for a moment: position, time, and what happened. */
@@ -1464,7 +1339,6 @@ export class View {
     const zone = this.local ? zoneName() : "UTC";
     return { position: positionAt(past, moment), when: `${timeText(past, past.time[entry], this.local)} ${zone}`, type: past.types[past.type[entry]][0], stream: past.streams[past.stream[entry]], entry };
   }
-
   drawNow() {
     const { past } = this;
     const words = this.momentWords();
@@ -1482,7 +1356,6 @@ export class View {
       setText(this.found, this.query.moments.length ? `${on ? `${grouped(at)} of ` : ""}${grouped(this.query.moments.length)}` : "none");
     }
   }
-
   spoken() {
     const words = this.momentWords();
     return `position ${words.position}, ${words.when}${words.type ? `, ${words.type} in ${words.stream}` : ""}`;
@@ -1517,7 +1390,6 @@ export class View {
       this.sorted = { order, filter, moment: this.moment, keys: this.arranged() };
     return { keys: this.sorted.keys, count: this.sorted.keys.length };
   }
-
   arranged() {
     const { past, order } = this;
     const needle = this.filter.toLowerCase();
@@ -1551,7 +1423,6 @@ export class View {
     if (order === "recent" || order.includes(":")) keys = keys.filter((key) => this.stands.some((one) => one.row(key) >= 0));
     return keys;
   }
-
   drawRows() {
     const height = this.rowHeight;
     const top = this.rowsBox.scrollTop;
@@ -1586,7 +1457,6 @@ export class View {
     if (nothing) setText(this.nothing, this.filter ? `no key has “${this.filter}” in it` : this.past.entries ? "nothing yet: no event before this moment led to a state" : "an empty log");
     this.rowsBox.setAttribute("aria-rowcount", String(count));
   }
-
   addRow(key) {
     const name = this.past.keys[key];
     const cells = this.shown.map(({ field, width }) => {
@@ -1600,11 +1470,9 @@ export class View {
     const element = make("div", { class: "row", role: "row", onclick: () => this.choose(this.chosen === key ? null : key) },
       make("div", { class: "key", role: "rowheader", title: name }, shortened(name)), lane, make("div", { class: "cells", role: "presentation" }, ...cells.map((cell) => cell.element)));
     const row = { key, element, lane, cells };
-    this.rows.set(key, row);
-    this.space.append(element);
+    this.rows.set(key, row); this.space.append(element);
     return row;
   }
-
   drawRow(row, isLit, changed) {
     const { key } = row;
     const rows = this.stands.map((stand) => stand.row(key));
@@ -1620,7 +1488,6 @@ export class View {
     }
     for (const cell of row.cells) this.drawCell(cell, rows, changed);
   }
-
   drawCell(cell, rows, changed) {
     const [track, other] = this.past.tracks;
     const { name, column } = track.fields[cell.field];
@@ -1647,7 +1514,6 @@ export class View {
     cell.element.title = value !== undefined && text.length > 12 ? text : "";
     this.drawBar(cell, look === "number" && value !== undefined ? column.number(at) : NaN, column);
   }
-
   drawBar(cell, number, column) {
     const { fill } = cell;
     if (!Number.isFinite(number)) {
@@ -1661,7 +1527,6 @@ export class View {
   }
 
   // -- the panels
-
   drawPanels() {
     const { past, moment } = this;
     const [happened, why, difference] = this.panels;
@@ -1671,7 +1536,6 @@ export class View {
     difference.style.display = differs ? "" : "none";
     if (differs) difference.replaceChildren(...(this.second !== null ? this.differencePanel() : this.twoPanel()));
   }
-
   eventPanel(entry) {
     const { past } = this;
     const event = eventOf(past, entry);
@@ -1693,7 +1557,6 @@ export class View {
   tree(fields) {
     return make("table", {}, ...fields.map(({ name, value, column }) => make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, this.nested(value, column)))));
   }
-
   nested(value, column, depth = 0) {
     const inner = value && typeof value === "object" && (Array.isArray(value) || !value.$ || value.$ === "map");
     if (!inner || depth > 6) return document.createTextNode(valueText(this.past, value, column, this.local));
@@ -1714,7 +1577,6 @@ export class View {
     const text = `${grouped(positionAt(past, entry + 1, side))} · ${past.types[past.type[entry]][0]}`;
     return make("button", { type: "button", class: "link", title: `${timeText(past, past.time[entry], this.local)}: go there`, onclick: () => this.to(entry + 1, { say: true }) }, text);
   }
-
   whyPanel() {
     const { past, key } = this;
     const title = make("h2", {}, "Why");
@@ -1741,7 +1603,6 @@ export class View {
     if (this.chosen !== null) parts.push(make("button", { type: "button", class: "link", onclick: () => this.choose(null) }, "follow the events again"));
     return parts;
   }
-
   differencePanel() {
     const { past } = this;
     const [early, late] = this.second <= this.moment ? [this.seconds[0], this.stands[0]] : [this.stands[0], this.seconds[0]];
@@ -1792,7 +1653,6 @@ export class View {
   }
 
   // -- what the person does
-
   listen() {
     const { root, strip, ruler } = this;
     root.addEventListener("keydown", (event) => this.pressed(event));
@@ -1822,9 +1682,7 @@ export class View {
       const go = (place, done) => {
         const moment = this.scale.moment(Math.max(0, Math.min(this.scale.width, place)));
         if (near || event.shiftKey) {
-          this.second = moment;
-          this.compareButton.setAttribute("aria-pressed", "true");
-          this.draw();
+          this.second = moment; this.compareButton.setAttribute("aria-pressed", "true"); this.draw();
         } else this.to(moment, { say: done, follow: false });
       };
       go(x);
@@ -1834,8 +1692,7 @@ export class View {
       const [from, to] = [Math.max(0, Math.min(x, place)), Math.min(this.scale.width, Math.max(x, place))];
       Object.assign(this.brush.style, { display: done ? "none" : "block", left: `${from}px`, width: `${to - from}px` });
       if (!done || to - from < 4) return;
-      this.scale.show(this.scale.at(from), this.scale.at(to));
-      this.rescale();
+      this.scale.show(this.scale.at(from), this.scale.at(to)); this.rescale();
     });
     drag(this.thumb, (x, event) => {
       const { least, most, from, to } = this.scale;
@@ -1878,7 +1735,6 @@ export class View {
       next();
     });
   }
-
   pressed(event) {
     const { target, key } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -1899,33 +1755,20 @@ export class View {
     const page = Math.max(1, Math.round((this.scale.moment(this.scale.width) - this.scale.moment(0)) / 10));
     const acts = {
       ArrowRight: () => this.step(event.shiftKey ? "key" : "event", 1),
-      ArrowLeft: () => this.step(event.shiftKey ? "key" : "event", -1),
-      ArrowDown: () => this.move(1),
-      ArrowUp: () => this.move(-1),
-      Home: () => this.to(0, { say: true }),
-      End: () => this.to(this.past.entries, { say: true }),
-      PageUp: () => this.to(this.moment - page, { say: true }),
-      PageDown: () => this.to(this.moment + page, { say: true }),
-      " ": () => this.play(),
-      "/": () => this.finder.select(),
-      n: () => this.step("found", 1),
-      N: () => this.step("found", -1),
-      c: () => this.compare(),
-      t: () => this.setZone(!this.local),
-      "+": () => this.zoom(1.6),
-      "=": () => this.zoom(1.6),
-      "-": () => this.zoom(1 / 1.6),
-      "−": () => this.zoom(1 / 1.6),
-      0: () => this.seeAll(),
-      "?": () => this.help(true),
-      Escape: () => (this.second !== null ? this.compare() : this.choose(null)),
+      ArrowLeft: () => this.step(event.shiftKey ? "key" : "event", -1), ArrowDown: () => this.move(1),
+      ArrowUp: () => this.move(-1), Home: () => this.to(0, { say: true }),
+      End: () => this.to(this.past.entries, { say: true }), PageUp: () => this.to(this.moment - page, { say: true }),
+      PageDown: () => this.to(this.moment + page, { say: true }), " ": () => this.play(),
+      "/": () => this.finder.select(), n: () => this.step("found", 1), N: () => this.step("found", -1),
+      c: () => this.compare(), t: () => this.setZone(!this.local), "+": () => this.zoom(1.6),
+      "=": () => this.zoom(1.6), "-": () => this.zoom(1 / 1.6), "−": () => this.zoom(1 / 1.6), 0: () => this.seeAll(),
+      "?": () => this.help(true), Escape: () => (this.second !== null ? this.compare() : this.choose(null)),
     };
     if (!acts[key]) return;
     acts[key]();
     event.preventDefault();
     event.stopPropagation();
   }
-
   step(what, by) {
     this.pause();
     if (what === "event") this.to(this.moment + by, { say: true });
@@ -1956,11 +1799,8 @@ export class View {
     if (moments.length) this.to(by > 0 ? Math.min(...moments) : Math.max(...moments), { say: true });
     else this.draw();
   }
-
   choose(key) {
-    this.chosen = key;
-    this.draw();
-    this.told();
+    this.chosen = key; this.draw(); this.told();
   }
 
   /** To the key above or below in the list. */
@@ -1971,16 +1811,12 @@ export class View {
     const top = at * this.rowHeight;
     if (top < this.rowsBox.scrollTop) this.rowsBox.scrollTop = top;
     else if (top + this.rowHeight > this.rowsBox.scrollTop + this.rowsBox.clientHeight) this.rowsBox.scrollTop = top + this.rowHeight - this.rowsBox.clientHeight;
-    this.choose(keys[at]);
-    this.say();
+    this.choose(keys[at]); this.say();
   }
-
   compare() {
     this.second = this.second === null ? this.moment : null;
-    this.compareButton.setAttribute("aria-pressed", String(this.second !== null));
-    this.draw();
+    this.compareButton.setAttribute("aria-pressed", String(this.second !== null)); this.draw();
   }
-
   find(text) {
     if (!text.trim()) {
       this.query = null;
@@ -1996,10 +1832,8 @@ export class View {
         this.found.classList.add("wrong");
       }
     }
-    this.drawStrip();
-    this.drawNow();
+    this.drawStrip(); this.drawNow();
   }
-
   findKey(event) {
     if (event.key !== "Enter") return;
     event.preventDefault();
@@ -2009,79 +1843,53 @@ export class View {
       if (this.query.moments.length) this.to(this.query.moments[0], { say: true });
     } else this.step("found", event.shiftKey ? -1 : 1);
   }
-
   setAxis(byTime) {
     const width = this.scale.width;
-    this.scale = new Scale(this.past, byTime);
-    this.scale.width = width;
-    this.tellAxis();
-    this.rescale();
+    this.scale = new Scale(this.past, byTime); this.scale.width = width; this.tellAxis(); this.rescale();
   }
-
   tellAxis() {
     setText(this.axisButton, this.scale.byTime ? "by time" : "by event");
     this.axisButton.title = this.scale.byTime ? "Events lie at their times; click for one beside the other" : "Events lie one beside the other; click for their times";
-    this.axisButton.setAttribute("aria-label", this.axisButton.title);
-    this.tellSpeed();
+    this.axisButton.setAttribute("aria-label", this.axisButton.title); this.tellSpeed();
   }
-
   setZone(local, quiet) {
     this.local = local;
     setText(this.zoneButton, local ? zoneName() : "UTC");
     this.zoneButton.title = local ? `Times are in your zone, ${zoneName()}; click for UTC (t)` : `Times are in UTC; click for your zone, ${zoneName()} (t)`;
-    this.zoneButton.setAttribute("aria-label", this.zoneButton.title);
-    this.tellAxis();
+    this.zoneButton.setAttribute("aria-label", this.zoneButton.title); this.tellAxis();
     if (quiet || !this.theme) return;
-    this.drawRuler();
-    this.draw();
+    this.drawRuler(); this.draw();
   }
-
   setOrder(order) {
-    this.order = order;
-    this.rowsBox.scrollTop = 0;
-    this.drawRows();
+    this.order = order; this.rowsBox.scrollTop = 0; this.drawRows();
   }
-
   setFilter(text) {
-    this.filter = text;
-    this.rowsBox.scrollTop = 0;
-    this.drawRows();
+    this.filter = text; this.rowsBox.scrollTop = 0; this.drawRows();
   }
-
   setFocus(field) {
     if (!this.past.tracks[0].fields[field]) return;
-    this.focus = field;
-    this.head();
-    this.rescale();
+    this.focus = field; this.head(); this.rescale();
   }
-
   zoom(by) {
     const x = this.scale.x(this.moment);
-    this.scale.zoom(by, x >= 0 && x <= this.scale.width ? x : this.scale.width / 2);
-    this.rescale();
+    this.scale.zoom(by, x >= 0 && x <= this.scale.width ? x : this.scale.width / 2); this.rescale();
   }
-
   seeAll() {
-    this.scale.show(this.scale.least, this.scale.most);
-    this.rescale();
+    this.scale.show(this.scale.least, this.scale.most); this.rescale();
   }
-
   help(open) {
     this.helper.classList.toggle("open", open);
     if (open) {
-      this.before = document.activeElement;
-      this.helper.querySelector("button").focus();
+      this.before = document.activeElement; this.helper.querySelector("button").focus();
     } else this.before?.focus?.();
   }
 
   // -- playing
-
   tellSpeed() {
     const beat = this.speed.value === "beat";
     const second = ((this.scale.to - this.scale.from) / WHOLE_SECONDS) * (beat ? 1 : Number(this.speed.value));
     this.speed.title = beat ? `${BEATS} events a second` : `a second is ${this.scale.byTime ? spanText(second) : counted(Math.max(1, Math.round(second)), "event")}`;
   }
-
   play() {
     if (this.playing) return this.pause();
     if (this.moment >= this.past.entries) this.to(0);
@@ -2107,25 +1915,19 @@ export class View {
     };
     this.playing = requestAnimationFrame(tick);
   }
-
   pause() {
     if (!this.playing) return;
     cancelAnimationFrame(this.playing);
     this.playing = null;
     setText(this.go, "▶ play");
-    this.go.setAttribute("aria-label", "Play (space)");
-    this.say();
+    this.go.setAttribute("aria-label", "Play (space)"); this.say();
   }
 }
 
 /** A long name, cut within: the ends of long names tell them apart. */
-function shortened(name) {
-  return name.length > 28 ? `${name.slice(0, 9)}…${name.slice(-17)}` : name;
-}
+function shortened(name) { return name.length > 28 ? `${name.slice(0, 9)}…${name.slice(-17)}` : name; }
 
-function zoneName() {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || "your zone";
-}
+function zoneName() { return Intl.DateTimeFormat().resolvedOptions().timeZone || "your zone"; }
 
 // -- the two places --------------------------------------------------------------------------------------------------
 
@@ -2145,9 +1947,7 @@ async function openPage(element) {
   go();
   globalThis.ek = {
     view,
-    get moment() {
-      return positionAt(past, view.moment);
-    },
+    get moment() { return positionAt(past, view.moment); },
     set moment(position) {
       view.to(momentAt(past, Math.max(0, Math.min(Number(position), past.header.stores[0].position))), { tell: false });
     },

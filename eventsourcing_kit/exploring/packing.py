@@ -44,6 +44,11 @@ _MOST_FIELDS = 100  # of a state; beyond, states are told as one value
 
 def pack(histories: Sequence[History], house: House, *, compressed: bool = True) -> bytes:
     """All that the page shows of one history, or of two; raises `InputError` for a field to show that is nowhere."""
+    return pack_with_keys(histories, house, compressed=compressed)[0]
+
+
+def pack_with_keys(histories: Sequence[History], house: House, *, compressed: bool) -> tuple[bytes, list[Any]]:
+    """As `pack`, with the keys, by the numbers that they have there."""
     most = MOST_ENTRIES // len(histories)
     logs = [_log_of(history, house, most, len(histories)) for history in histories]
     same = len(logs) == 2 and histories[0].log.store_id == histories[1].log.store_id
@@ -53,8 +58,8 @@ def pack(histories: Sequence[History], house: House, *, compressed: bool = True)
     house.check(names)
     blob = Blob(int(merged.us[0]) if len(merged.us) else 0)
     header = _header(histories, logs, merged, house) | _log_columns(blob, merged, logs, house)
-    header |= _tracks(blob, histories, states, merged, house)
-    return blob.packed(header, compressed=compressed)
+    keys, tracks = _tracks(blob, histories, states, merged, house)
+    return blob.packed(header | tracks, compressed=compressed), keys
 
 
 # -- the log -----------------------------------------------------------------------------------------------------------
@@ -323,8 +328,8 @@ def _state_fields(rows: Rows, taken: Ints) -> dict[str, Sequence[Any]]:
 
 def _tracks(
     blob: Blob, histories: Sequence[History], states: list[_States], merged: _Merged, house: House
-) -> dict[str, Any]:
-    """The histories over one list of keys, which are streams by their numbers where every row's key is its stream."""
+) -> tuple[list[Any], dict[str, Any]]:
+    """One list of keys, and the histories over it. It is that of the streams where every row's key is its stream."""
     entry = [
         _entry_of(one, history.as_of - len(places), places)
         for one, history, places in zip(states, histories, merged.places, strict=True)
@@ -352,9 +357,10 @@ def _tracks(
         if one.rows.skipped:
             track["skipped"] = sum(one.rows.skipped.values())
         tracks.append(track)
-    keys = [str(house.seen("key", key_text(key))) for key in numbers]
-    described = {"keys": blob.texts(keys), "byStream": by_stream, "tracks": tracks}
-    return described | {"categories": _category_colors(states, house)}
+    described: dict[str, Any] = {"tracks": tracks, "categories": _category_colors(states, house)}
+    if not by_stream or house.redact is not None:
+        described["keys"] = blob.texts([str(house.seen("key", key_text(key))) for key in numbers])
+    return list(numbers), described
 
 
 def _entry_of(states: _States, start: int, places: Ints) -> Ints:
