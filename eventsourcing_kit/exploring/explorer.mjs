@@ -35,11 +35,11 @@ export async function unpack(given) {
 }
 
 /** Whole numbers of some bytes each, all first bytes before all second ones. */
-function planes(blob, described) {
-  const { n, width } = described;
+function planes(blob, { n, width, at }) {
   const out = width < 4 ? new Int32Array(n) : new Float64Array(n);
-  for (let plane = 0, scale = 1, at = described.at; plane < width; plane++, scale *= 256, at += n)
-    for (let i = 0; i < n; i++) out[i] += blob[at + i] * scale;
+  for (let plane = 0; plane < width; plane++, at += n)
+    if (width < 4) for (let i = 0, by = 8 * plane; i < n; i++) out[i] |= blob[at + i] << by;
+    else for (let i = 0, by = 256 ** plane; i < n; i++) out[i] += blob[at + i] * by;
   return out;
 }
 
@@ -47,16 +47,15 @@ function planes(blob, described) {
 export function ints(blob, described, previous) {
   const raw = planes(blob, described);
   const { base, unit, n } = described;
-  const most = Math.abs(base) + unit * 256 ** described.width;
-  const summed = "delta" in described || described.follows;
-  const out = !summed && most < 2 ** 31 && raw instanceof Float64Array ? new Int32Array(n)
-    : summed || most >= 2 ** 31 ? new Float64Array(n) : raw;
-  for (let i = 0; i < n; i++) out[i] = raw[i] * unit + base;
-  if ("delta" in described && n) {
-    out[0] = described.delta;
-    for (let i = 1; i < n; i++) out[i] += out[i - 1];
+  if ("delta" in described || described.follows) {
+    const out = new Float64Array(n);
+    if (described.follows) for (let i = 0; i < n; i++) out[i] = raw[i] * unit + base + (previous[i] < 0 ? 0 : out[previous[i]]);
+    else for (let i = 0, sum = described.delta; i < n; i++) out[i] = sum += i && raw[i] * unit + base;
+    return out;
   }
-  if (described.follows) for (let i = 0; i < n; i++) if (previous[i] >= 0) out[i] += out[previous[i]];
+  if (base === 0 && unit === 1) return raw;
+  const out = raw instanceof Float64Array || Math.abs(base) + unit * 256 ** described.width < 2 ** 31 ? raw : new Float64Array(n);
+  for (let i = 0; i < n; i++) out[i] = raw[i] * unit + base;
   return out;
 }
 
@@ -1434,21 +1433,19 @@ export class View {
     const lit = this.litRows();
     const litKeys = new Set(lit.flatMap((rows, at) => rows.map((row) => this.past.tracks[at].key[row])));
     const changed = new Map(lit.flatMap((rows, at) => rows.map((row) => [`${at} ${row}`, new Set(changedBy(this.past.tracks[at], row))])));
-    const seen = new Set();
-    for (let at = first; at < Math.min(last, keys.length); at++) {
-      const key = keys[at];
-      seen.add(key);
-      const row = this.rows.get(key) ?? this.addRow(key);
-      const place = `translateY(${at * height}px)`;
-      if (row.place !== place) row.element.style.transform = row.place = place;
+    const seen = keys.slice(first, last);
+    const spare = [...this.rows.keys()].filter((key) => !seen.includes(key)); // their elements are taken for other keys
+    seen.forEach((key, place) => {
+      const row = this.rows.get(key) ?? this.rowFor(key, spare.pop());
+      const [at, top] = [first + place, `translateY(${(first + place) * height}px)`];
+      if (row.top !== top) row.element.style.transform = row.top = top;
       if (row.index !== at) row.element.setAttribute("aria-rowindex", String((row.index = at) + 1));
       this.drawRow(row, litKeys.has(key), changed);
+    });
+    for (const key of spare) {
+      this.rows.get(key).element.remove();
+      this.rows.delete(key);
     }
-    for (const [key, row] of this.rows)
-      if (!seen.has(key)) {
-        row.element.remove();
-        this.rows.delete(key);
-      }
     const nothing = !count;
     if (nothing !== Boolean(this.nothing)) {
       this.nothing?.remove();
@@ -1457,20 +1454,27 @@ export class View {
     if (nothing) setText(this.nothing, this.filter ? `no key has “${this.filter}” in it` : this.past.entries ? "nothing yet: no event before this moment led to a state" : "an empty log");
     this.rowsBox.setAttribute("aria-rowcount", String(count));
   }
-  addRow(key) {
-    const name = this.past.keys[key];
+  rowFor(key, other) {
+    const row = other === undefined ? this.newRow() : this.rows.get(other);
+    this.rows.delete(other);
+    this.rows.set(key, Object.assign(row, { key, version: 0 }));
+    for (const cell of row.cells) cell.mark = "";
+    setText(row.name, shortened(this.past.keys[key]));
+    row.name.title = this.past.keys[key];
+    return row;
+  }
+  newRow() {
     const cells = this.shown.map(({ field, width }) => {
-      const fill = make("span", { class: "fill" });
-      const text = make("span", { class: "text" });
+      const [fill, text] = [make("span", { class: "fill" }), make("span", { class: "text" })];
       const element = make("div", { class: "cell", role: "gridcell" }, fill, text);
       element.style.width = `${width}px`;
       return { field, element, fill, text, width };
     });
-    const lane = make("div", { class: "lane", "aria-hidden": "true" });
-    const element = make("div", { class: "row", role: "row", onclick: () => this.choose(this.chosen === key ? null : key) },
-      make("div", { class: "key", role: "rowheader", title: name }, shortened(name)), lane, make("div", { class: "cells", role: "presentation" }, ...cells.map((cell) => cell.element)));
-    const row = { key, element, lane, cells };
-    this.rows.set(key, row); this.space.append(element);
+    const [lane, name] = [make("div", { class: "lane", "aria-hidden": "true" }), make("div", { class: "key", role: "rowheader" })];
+    const element = make("div", { class: "row", role: "row", onclick: () => this.choose(this.chosen === row.key ? null : row.key) },
+      name, lane, make("div", { class: "cells", role: "presentation" }, ...cells.map((cell) => cell.element)));
+    const row = { element, lane, name, cells };
+    this.space.append(element);
     return row;
   }
   drawRow(row, isLit, changed) {
