@@ -19,6 +19,7 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 _FLEETING_CELL_METADATA = ("execution", "ExecuteTime", "trusted", "collapsed", "scrolled")
+_WIDGET = "application/vnd.jupyter.widget-view+json"  # of a kernel that is gone: a picture beside it says more
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -61,6 +62,8 @@ def text(notebook: nbformat.NotebookNode) -> str:
         for fleeting in _FLEETING_CELL_METADATA:
             cell.metadata.pop(fleeting, None)
         for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data.pop(_WIDGET, None)
             if output.output_type == "error":
                 output.traceback = [part for part in output.traceback if not _names_a_file(part)]
     return str(nbformat.writes(notebook, indent=1)).rstrip("\n") + "\n"

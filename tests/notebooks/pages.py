@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 from eventsourcing_kit.drawing.renderer import MEDIA_TYPE
-from tests.notebooks import execution
+from tests.notebooks import execution, explored
 
 SCRIPT = "charts.js"
 STYLE = """
@@ -84,6 +84,9 @@ def main(arguments: list[str]) -> int:
         if not whole:
             (written.parent / SCRIPT).write_text(bundle, encoding="utf-8")
         print(f"{written.name}: {written.stat().st_size:,} bytes")
+    if any(path.parent == execution.NOTEBOOKS for path in paths):
+        explored.write_page()
+        print(f"{explored.PAGE.name}: {explored.PAGE.stat().st_size:,} bytes")
     return 0
 
 
