@@ -78,6 +78,7 @@ if TYPE_CHECKING:
 ANY = ExpectedVersion.ANY
 NO_STREAM = ExpectedVersion.NO_STREAM
 STREAM_EXISTS = ExpectedVersion.STREAM_EXISTS
+_NO_COMMAND: Any = object()
 _ROWS_A_COMMIT = 10_000
 _ROWS_WORTH_A_BAR = 50_000
 
@@ -290,7 +291,7 @@ class EventStore:
             raise InputError("only a branch can pick events: make one with store.branch(as_of=…)")
 
         def state_at(decider: Decider, stream: str) -> Any:
-            return state_of(decider, self._snapshots, stream, self._log.head.last)
+            return state_of(decider, self._snapshots, self._log, stream, self._log.head.last)
 
         picking = Picking(self._log, read, without, change, through, state_at)
         submissions = picking.submissions()
@@ -409,8 +410,11 @@ class EventStore:
         times; then a `ConcurrencyError` says how often. A rejected command raises the decider's own exception. Nothing
         is written then, nor where `evolve` could not take the events.
 
-        Raises `InputError` where it decides what are no events, `ReadOnlyError` and `OutcomeUnknownError` as `append`
-        does.
+        A decider with a boundary decides on what its query finds, whatever the streams, and only events that it means
+        have it decide again; `stream` says where the events go.
+
+        Raises `InputError` where it decides what are no events, or its boundary gives no query, `ReadOnlyError` and
+        `OutcomeUnknownError` as `append` does.
         """
         writer = self._writing()
         self._log.refresh()
@@ -678,15 +682,28 @@ class EventStore:
         wanted = None if key is EVERY else key
         return states[wanted] if wanted in states else projection.first_state()
 
-    def state(self, decider: Decider, stream: str, *, as_of: Moment | None = None) -> Any:
+    def state(
+        self, decider: Decider, stream: str | None = None, *, command: Any = _NO_COMMAND, as_of: Moment | None = None
+    ) -> Any:
         """A stream's state by a decider's `evolve`, as of a moment; the initial one where there is no such stream.
 
-        Raises `InputError` for what is no decider or no stream's name, `MomentError` for what is no moment of this log,
-        and `ProjectionError` where `evolve` fails.
+        A decider with a boundary has a state for each `command`, of all events that its query finds.
+
+        Raises `InputError` for what is no decider or no stream's name, a command where there is no boundary, and a
+        boundary that gives no query; `MomentError` for what is no moment of this log; `ProjectionError` where `evolve`
+        fails.
         """
         self._log.refresh()
-        check_decider(decider)
-        return state_of(decider, self._snapshots, json_values.check_name(stream, "a stream"), self._cut(as_of))
+        scope: str | Query
+        if check_decider(decider).boundary is None:
+            if command is not _NO_COMMAND:
+                raise InputError(f"{decider!r} has no boundary: its states are of streams; give a stream, no command")
+            scope = json_values.check_name(stream, "a stream")
+        elif stream is not None or command is _NO_COMMAND:
+            raise InputError(f"{decider!r} decides within a boundary: give command=…, and no stream")
+        else:
+            scope = decider.query_for(command) or ""
+        return state_of(decider, self._snapshots, self._log, scope, self._cut(as_of))
 
     def history(
         self,

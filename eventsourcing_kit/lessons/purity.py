@@ -53,6 +53,7 @@ def checked(subject: Projection | Decider) -> Projection | Decider:
             evolve=_unchanging(subject.evolve, ("state", "event")),
             initial=subject.initial,
             name=subject.name,
+            boundary=subject.boundary,
         )
     if projection_of(subject).declared is not None:
         return subject  # made of steps that are pure

@@ -29,7 +29,7 @@ _START_US, _STEP_US = 1_767_603_600_000_000, 60_000_000  # 2026-01-05T09:00:00Z,
 
 
 @overload
-def given(subject: Decider, *events: Event | NewEvent, stream: str = _STREAM) -> GivenEvents: ...
+def given(subject: Decider, *events: Given, stream: str = _STREAM) -> GivenEvents: ...
 
 
 @overload
@@ -59,10 +59,12 @@ def given(subject: Decider | Projection, *events: Any, stream: str = _STREAM) ->
       event 1, SpecificationDoc.Paid: amount: expected 2, actual 3
 
     For a projection, `given(balance, …).then(state)`; its events may be given with their streams, as
-    `("account-1", event)` or `ek.Append`. Functions that change their state in place are found, too.
+    `("account-1", event)` or `ek.Append`, as may those of a decider with a boundary. Functions that change their state
+    in place are found, too.
     """
     if isinstance(subject, Decider):
-        return GivenEvents(subject, _store([_in(stream, one, alone=True) for one in events]), stream)
+        alone = subject.boundary is None
+        return GivenEvents(subject, _store([_in(stream, one, alone=alone) for one in events]), stream)
     projection_of(subject)
     return GivenProjection(subject, store_of(events, stream))
 

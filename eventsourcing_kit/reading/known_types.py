@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from eventsourcing_kit.errors import InputError
-from eventsourcing_kit.events import hints, renames, schema
+from eventsourcing_kit.errors import InputError, SchemaError
+from eventsourcing_kit.events import hints, renames, schema, stored_data, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from eventsourcing_kit.log.log import Log
+    from eventsourcing_kit.reading.query import Query
+    from eventsourcing_kit.records.record import Commit, StoredShape
 
 _LIKE = 0.85  # how much alike names are of which one is probably a slip
+_MOST_LOOKED_AT = 100_000  # events, for the first of a type
+_looked_at: set[tuple[Any, str, int]] = set()  # stores, types and versions of classes whose first event was looked at
 _ever: set[str] = set()  # the types of events that were read in this process, of any log
 
 
@@ -32,6 +37,39 @@ def hint(log: Log, asked: Iterable[str] | None, who: str, *, look: bool = False)
             hints.warn_once(
                 f"{who} waits for events of type {name!r}, which no class has and no event that was read; "
                 f"did you mean {near[0]!r}?"
+            )
+
+
+def hint_untagged(log: Log, query: Query) -> None:
+    """Warn, once, where the first event of a type that is asked for by tags lacks some that its class makes today.
+
+    Those that were stored before the class made tags are found by no query.
+    """
+    asked = wanted.meant(frozenset().union(*(part.types or () for part in query.parts if part.tags)))
+    kinds = {name: kind for name in asked if (kind := schema.registered(name)) is not None and kind.tag_fields}
+    waiting = {name: kind for name, kind in kinds.items() if (log.store_id, name, kind.version) not in _looked_at}
+    for commit in log.commits(0, min(log.head.last, _MOST_LOOKED_AT)) if waiting else ():
+        for shape, rows in zip(commit.shapes, commit.rows_of_shapes, strict=True):
+            kind = waiting.pop(renames.current(shape.type), None)
+            if kind is not None:
+                _looked_at.add((log.store_id, kind.name, kind.version))
+                _hint_untagged(commit, shape, int(rows[0]))
+        if not waiting:
+            break
+
+
+def _hint_untagged(commit: Commit, shape: StoredShape, row: int) -> None:
+    columns = [column[:1] for column in shape.columns]
+    kind = stored_data.reader(shape.type, shape.schema_version)
+    with suppress(SchemaError, InputError):  # which others tell
+        what = (shape.type, shape.schema_version, shape.fields, columns, [commit.first + row])
+        made = () if kind is None else kind.tags_of(stored_data.from_columns(*what)[0].__dict__)
+        lacking = [tag for tag in made if tag not in commit.tags.get(row, ())]
+        if lacking:
+            hints.warn_once(
+                f"the event of type {renames.current(shape.type)!r} at position {commit.first + row} lacks the tags "
+                f"{lacking}, which its class makes today, so no query finds it by them; store.check_schema() counts "
+                "such events, and a query for the type without tags finds them all"
             )
 
 

@@ -103,6 +103,15 @@ def alternatives(query: Query) -> list[tuple[str, ...]] | None:
     return found if all(found) else None
 
 
+def means(query: Query, type_: str, tags: Collection[str]) -> bool:
+    """Whether a query means an event of this type with these tags."""
+    name = renames.current(type_)
+    return any(
+        (part.types is None or name in wanted.meant(part.types)) and set(part.tags).issubset(tags)
+        for part in query.parts
+    )
+
+
 def rows(query: Query, commit: Commit) -> Ints:
     """The rows of a commit's events that a query means, rising."""
     found: set[int] = set()

@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import callables
 from eventsourcing_kit.events.event import Event, NewEvent
+from eventsourcing_kit.events.json_values import shown
 from eventsourcing_kit.events.wanted import EVERY_TYPE
-from eventsourcing_kit.folding.projection import GONE, STREAM, Handler, Policy, Projection
+from eventsourcing_kit.folding.projection import GONE, STREAM, Handler, Key, Policy, Projection
 from eventsourcing_kit.folding.replay import Fact, apply
+from eventsourcing_kit.reading.query import Query
 
 
 class Decider:
@@ -24,6 +26,9 @@ class Decider:
     exception. `evolve` gets every event of the stream and returns the new state; an event without a class arrives as
     its dict. `initial` makes the first state. `name` stands in messages and frames; it is `decide`'s name by default.
     `snapshots` is as for a `Projection`.
+
+    With `boundary`, a function that makes an `ek.Query` of the command, the state is that of all events which the query
+    finds, whatever their streams, and what is decided is stored only if no more of them came meanwhile.
 
     >>> import eventsourcing_kit as ek
     >>> class Deposited(ek.Event, type="DeciderDoc.Deposited"):
@@ -48,11 +53,40 @@ class Decider:
         initial: Callable[[], Any],
         name: str | None = None,
         snapshots: Policy | None = None,
+        boundary: Callable[[Any], Query] | None = None,
     ) -> None:
+        if boundary is not None:
+            callables.check(boundary, "boundary", "the command that returns an ek.Query")
+            if callables.misfit(boundary, 1):
+                raise InputError("boundary does not take one argument; give a function of the command")
+            if snapshots is not None:
+                raise InputError("snapshots go with streams; states within a boundary are kept in memory: leave it out")
+        self.boundary = boundary
         self.decide = _taking_two(decide, "decide", "(command, state)", may_yield=True)
         self.evolve = _taking_two(evolve, "evolve", "(state, event)")
-        self.projection = _Evolving(_name(decide) if name is None else name, evolve, initial, snapshots)
+        key = STREAM if boundary is None else None
+        self.projection = _Evolving(_name(decide) if name is None else name, evolve, initial, snapshots, key)
         self.name, self.initial = self.projection.name, initial
+
+    def query_for(self, command: Any) -> Query | None:
+        """What a command's decision rests on, by `boundary`; None where that is its stream.
+
+        Raises `InputError` where the function fails or returns no query.
+        """
+        if self.boundary is None:
+            return None
+        where = f"the boundary {callables.where(self.boundary)}"
+        try:
+            found: object = self.boundary(command)
+        except Exception as error:
+            raise InputError(
+                f"{where} failed on {shown(command)}: {type(error).__name__}: {error}; it takes the command, and "
+                "returns an ek.Query"
+            ) from error
+        if not isinstance(found, Query):
+            callables.is_lazy(found)  # a coroutine is closed
+            raise InputError(f"{where} returned {shown(found)} for {shown(command)}; return an ek.Query")
+        return found
 
     def events_for(self, command: Any, state: Any) -> list[Event | NewEvent]:
         """What `decide` returns for a command, as a list; its exceptions are its own.
@@ -92,7 +126,7 @@ class Decider:
 
 
 class _Evolving(Projection):
-    """A decider's `evolve` as a projection: one state a stream, by the events of every type."""
+    """A decider's `evolve` as a projection: one state a stream, or one alone, by the events of every type."""
 
     def __init__(
         self,
@@ -100,9 +134,10 @@ class _Evolving(Projection):
         evolve: Callable[[Any, Any], Any],
         initial: Callable[[], Any],
         snapshots: Policy | None,
+        key: Key,
     ) -> None:
-        super().__init__(name, initial=initial, snapshots=snapshots)
-        self._handlers = [(EVERY_TYPE, Handler(evolve, STREAM, takes_record=False))]
+        super().__init__(name, initial=initial, snapshots=snapshots, key=key)
+        self._handlers = [(EVERY_TYPE, Handler(evolve, key, takes_record=False))]
 
     def on(self, *_types: Any, **_key: Any) -> Any:
         """A decider has one handler already: its `evolve`."""
@@ -117,6 +152,10 @@ def projection_of(given: object) -> Projection:
     if isinstance(given, Projection):
         return given
     if isinstance(given, Decider):
+        if given.boundary is not None:
+            raise InputError(
+                f"{given!r} decides within a boundary, and has a state a command: store.state(decider, command=…)"
+            )
         return given.projection
     raise InputError(f"{given!r} is no projection; make one with ek.Projection(name, initial=…)")
 

@@ -14,6 +14,8 @@ from eventsourcing_kit.errors import ConcurrencyError, InputError
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.replay import Tally, fold
 from eventsourcing_kit.folding.snapshots import Base, FoldFingerprint, Snapshots
+from eventsourcing_kit.reading import known_types
+from eventsourcing_kit.reading.query import means
 from eventsourcing_kit.reading.read import Selection
 from eventsourcing_kit.writing.append import Append, Receipt
 from eventsourcing_kit.writing.checks import as_read, submission
@@ -31,14 +33,15 @@ if TYPE_CHECKING:
     from eventsourcing_kit.writing.condition import Condition
     from eventsourcing_kit.writing.decider import Decider
 
-    StateAt = Callable[[str, int], Any]
+    StateAt = Callable[[int], Any]
+    Scope = str | Query  # whose events make a state: a stream's, or those that a query finds
 
 RETRIES = 3
 _STATES_KEPT = 1024
 
 
 class Seen(NamedTuple):
-    """A stream's state, the version and the log's position at which it has it, and the event types folded."""
+    """A scope's state, the log's position at which it has it, a stream's version there, and the event types folded."""
 
     state: Any
     version: int
@@ -53,7 +56,8 @@ class Handled:
     """What became of a command: `stream`, its `version`, the log's `position`, `events`, `attempts` and `state`.
 
     As a receipt, of a decision: without events (nothing happened) `version` and `position` are those at which it was
-    decided. `attempts` is above 1 where the stream moved on meanwhile and the decision was taken again.
+    decided. `attempts` is above 1 where other events came meanwhile and the decision was taken again. `state` is the
+    stream's, or that of the boundary.
 
     >>> import eventsourcing_kit as ek
     >>> def decide(command, state):
@@ -80,8 +84,8 @@ class Handled:
 
     @cached_property
     def state(self) -> Any:
-        """The stream's state after the decision, replayed from the log when it is first asked for."""
-        return self._state_at(self.stream, self.position)
+        """The state after the decision, replayed from the log when it is first asked for."""
+        return self._state_at(self.position)
 
     def __getstate__(self) -> dict[str, Any]:
         """With its state instead of the way to it, so that it can be sent to another process."""
@@ -100,7 +104,8 @@ class Handled:
 
 
 class Handling:
-    """A store's commands. States of streams are kept between them; the expected version of each append guards that.
+    """A store's commands. States are kept between them, by their scope: a stream, guarded by the expected version of
+    each append, or a query, which is the condition of each.
 
     `version` gives a stream's version where the writer knows it; `condition` makes one of an append's `unless` and
     `after`; `submit` stores a submission.
@@ -116,7 +121,7 @@ class Handling:
     ) -> None:
         self._log, self._snapshots, self._version = log, snapshots, version
         self._condition, self._submit = condition, submit
-        self._kept: OrderedDict[tuple[Decider, str], tuple[FoldFingerprint, Seen]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Decider, Scope], tuple[FoldFingerprint, Seen]] = OrderedDict()
         self._bases: WeakKeyDictionary[Decider, FoldFingerprint] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -124,39 +129,45 @@ class Handling:
         self, decider: Decider, stream: str, command: Any, *, retries: int, metadata: Mapping[str, Any] | None
     ) -> Handled:
         """Decide and append; on a conflict read what came in between and decide again."""
-        basis = self._basis(decider)
-        seen = self._current(decider, stream, basis)
+        basis, query = self._basis(decider), decider.query_for(command)
+        scope = stream if query is None else query
+        seen = self._current(decider, scope, basis)
         for attempt in range(1, retries + 2):
-            self._keep(decider, stream, basis, seen)
-            events, is_intact = self._decided(decider, stream, command, seen.state)
+            self._keep(decider, scope, basis, seen)
+            events, is_intact = self._decided(decider, scope, command, seen.state)
             if not events:
-                return self._handled(decider, stream, seen, attempt, None)
-            decided = submission([Append(stream, events, seen.version, metadata)], self._condition)
+                seen = seen if query is None else seen._replace(version=self._log.version(stream, seen.position))
+                return self._handled(decider, stream, scope, seen, attempt, None)
+            append = Append(stream, events, seen.version, metadata)
+            if query is not None:
+                append = Append(stream, events, metadata=metadata, unless=query, after=seen.position)
+            decided = submission([append], self._condition)
             drafts = decided.rows.drafts()
             data = [as_read(draft, event) for draft, event in zip(drafts, events, strict=True)]
-            before = seen.state if is_intact else self._load(decider, stream, NOTHING).state
-            after = _evolved(decider, before, drafts, data)
+            before = seen.state if is_intact else self._load(decider, scope, NOTHING).state
+            after = _evolved(decider, before, drafts, data, query)
             suspect = not is_intact or after is before  # perhaps changed in place, by an evolve that is not pure
             if suspect:
-                self._forget(decider, stream)
+                self._forget(decider, scope)
             try:
                 (stored,) = self._submit(decided)
             except ConcurrencyError as conflict:
                 if attempt > retries:
                     conflict.give_up(attempt)
                     raise
-                seen = self._load(decider, stream, NOTHING if suspect else seen)  # the data of conflict.unseen
+                seen = self._load(decider, scope, NOTHING if suspect else seen)  # the data of conflict.unseen
                 continue
             if stored.written is not None:
                 types = seen.types.union(draft.type for draft in drafts)
                 now = Seen(after, stored.version, stored.positions[-1], types)
-                self._keep(decider, stream, basis, now)
-                base = Base(now.position, now.version, {stream: after}, types)
-                self._snapshots.after_command(decider.projection, stream, seen.version, base, data)
-            return self._handled(decider, stream, seen, attempt, Receipt(self._log, stream, stored))
+                self._keep(decider, scope, basis, now)
+                if query is None:
+                    base = Base(now.position, now.version, {stream: after}, types)
+                    self._snapshots.after_command(decider.projection, stream, seen.version, base, data)
+            return self._handled(decider, stream, scope, seen, attempt, Receipt(self._log, stream, stored))
         raise AssertionError("the last attempt returns or raises")
 
-    def _decided(self, decider: Decider, stream: str, command: Any, state: Any) -> tuple[list[Event | NewEvent], bool]:
+    def _decided(self, decider: Decider, scope: Scope, command: Any, state: Any) -> tuple[list[Event | NewEvent], bool]:
         """What `decide` returns, and whether it left the state as it was; else the state is not kept.
 
         No decider should change it. But what it changes must not stay for the next command, least of all where this one
@@ -168,13 +179,15 @@ class Handling:
         finally:
             is_intact = _is_as_before(before, state)
             if not is_intact:
-                self._forget(decider, stream)
+                self._forget(decider, scope)
         return events, is_intact
 
-    def _handled(self, decider: Decider, stream: str, seen: Seen, attempt: int, receipt: Receipt | None) -> Handled:
-        def state(of: str, upto: int) -> Any:
+    def _handled(
+        self, decider: Decider, stream: str, scope: Scope, seen: Seen, attempt: int, receipt: Receipt | None
+    ) -> Handled:
+        def state(upto: int) -> Any:
             self._log.refresh()
-            return state_of(decider, self._snapshots, of, upto)
+            return state_of(decider, self._snapshots, self._log, scope, upto)
 
         return Handled(self._log.store_id, stream, seen, attempt, receipt, state)
 
@@ -186,43 +199,49 @@ class Handling:
                 basis = self._bases[decider] = FoldFingerprint(decider.projection)
             return basis
 
-    def _current(self, decider: Decider, stream: str, basis: FoldFingerprint) -> Seen:
-        """The stream's state now; of what is kept, only the events since then are read."""
+    def _current(self, decider: Decider, scope: Scope, basis: FoldFingerprint) -> Seen:
+        """The scope's state now; of what is kept, only the events since then are read."""
         with self._lock:
-            rests_on, kept = self._kept.get((decider, stream), (None, NOTHING))
-        position, version = self._log.head.last, self._version(stream)
-        if rests_on is not basis and version == 0:
-            return Seen(decider.projection.first_state(), 0, position)
-        if rests_on is not basis:
-            return self._load(decider, stream, NOTHING)
-        if kept.version == version:
-            return kept._replace(position=max(position, kept.position))
-        return self._load(decider, stream, kept)
+            rests_on, kept = self._kept.get((decider, scope), (None, NOTHING))
+        kept = kept if rests_on is basis else NOTHING
+        if isinstance(scope, str):
+            position, version = self._log.head.last, self._version(scope)
+            if kept is NOTHING and version == 0:
+                return Seen(decider.projection.first_state(), 0, position)
+            if kept is not NOTHING and kept.version == version:
+                return kept._replace(position=max(position, kept.position))
+        elif kept is NOTHING:
+            known_types.hint_untagged(self._log, scope)
+        return self._load(decider, scope, kept)
 
-    def _load(self, decider: Decider, stream: str, seen: Seen) -> Seen:
-        """The stream's state as of the log's head; of what was seen, only the events since then are read."""
-        upto = self._log.head.last
-        version = self._log.version(stream, upto)
-        if seen is NOTHING:
-            base = self._snapshots.fold(decider.projection, Selection(0, upto, stream=stream))
+    def _load(self, decider: Decider, scope: Scope, seen: Seen) -> Seen:
+        """The scope's state as of the log's head; of what was seen, only the events since then are read."""
+        projection, upto, tally = decider.projection, self._log.head.last, Tally()
+        if not isinstance(scope, str):
+            key, version = None, 0
+            since = Selection(seen.position, upto, query=scope)
+        else:
+            key, version = scope, self._log.version(scope, upto)
+            since = Selection(0, upto, stream=scope, after_version=seen.version)
+        if seen is NOTHING and key is not None:
+            base = self._snapshots.fold(projection, since)
             states, types = base.states, base.types
         else:
-            tally = Tally()
-            selection = Selection(0, upto, stream=stream, after_version=seen.version)
-            states = fold(decider.projection, self._log, selection, states={stream: seen.state}, tally=tally)
+            states = {} if seen is NOTHING else {key: seen.state}
+            states = fold(projection, self._log, since, states=states, tally=tally)
             types = seen.types | tally.types
-        return Seen(states[stream] if stream in states else decider.projection.first_state(), version, upto, types)
+        return Seen(states[key] if key in states else projection.first_state(), version, upto, types)
 
-    def _keep(self, decider: Decider, stream: str, basis: FoldFingerprint, seen: Seen) -> None:
+    def _keep(self, decider: Decider, scope: Scope, basis: FoldFingerprint, seen: Seen) -> None:
         with self._lock:
-            self._kept[decider, stream] = basis, seen
-            self._kept.move_to_end((decider, stream))
+            self._kept[decider, scope] = basis, seen
+            self._kept.move_to_end((decider, scope))
             while len(self._kept) > _STATES_KEPT:
                 self._kept.popitem(last=False)
 
-    def _forget(self, decider: Decider, stream: str) -> None:
+    def _forget(self, decider: Decider, scope: Scope) -> None:
         with self._lock:
-            self._kept.pop((decider, stream), None)
+            self._kept.pop((decider, scope), None)
 
 
 def _contents(state: Any) -> Any:
@@ -251,14 +270,21 @@ def check_retries(retries: object) -> int:
     return retries
 
 
-def state_of(decider: Decider, snapshots: Snapshots, stream: str, upto: int) -> Any:
-    """The stream's state as of a position; the initial one where there is no such stream."""
-    states = snapshots.fold(decider.projection, Selection(0, upto, stream=stream)).states
-    return states[stream] if stream in states else decider.projection.first_state()
+def state_of(decider: Decider, snapshots: Snapshots, log: Log, scope: Scope, upto: int) -> Any:
+    """The scope's state as of a position; the initial one where there are no such events."""
+    if isinstance(scope, str):
+        key, states = scope, snapshots.fold(decider.projection, Selection(0, upto, stream=scope)).states
+    else:
+        key, states = None, fold(decider.projection, log, Selection(0, upto, query=scope))
+    return states[key] if key in states else decider.projection.first_state()
 
 
-def _evolved(decider: Decider, state: Any, drafts: list[Draft], data: list[Any]) -> Any:
-    """The state after decided events, found before they are stored: none is that `evolve` cannot take."""
+def _evolved(decider: Decider, state: Any, drafts: list[Draft], data: list[Any], query: Query | None) -> Any:
+    """The state after decided events, found before they are stored: none is that `evolve` cannot take.
+
+    Within a boundary those of them count that its query means.
+    """
     for draft, one in zip(drafts, data, strict=True):
-        state = decider.after(state, draft.type, draft.stream, one)
+        if query is None or means(query, draft.type, draft.tags):
+            state = decider.after(state, draft.type, draft.stream, one)
     return state

@@ -208,6 +208,8 @@ def _checked_through(through: Any) -> tuple[Decider | None, Callable[[RecordedEv
     pair = through if isinstance(through, (tuple, list)) else ()
     if len(pair) != 2 or not isinstance(pair[0], Decider) or not callable(pair[1]):
         raise InputError(f"through is {json_values.shown(through)}; give (decider, command_of)")
+    if pair[0].boundary is not None:
+        raise InputError(f"through takes a decider of streams, and {pair[0]!r} decides within a boundary")
     callables.check(pair[1], "command_of", "a RecordedEvent that returns the command that stands for it, or None")
     return pair[0], pair[1]
 
