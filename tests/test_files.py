@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +183,18 @@ def test_what_programs_write_for_no_number_is_none_among_numbers_and_text_among_
     )
     events = ek.from_file(written(tmp_path, "log.csv", text), **COLUMNS).read()
     assert [event.data for event in events] == [{"n": 1.5, "note": "NA"}, {"note": "x"}, {"note": "None"}]
+
+
+def test_in_a_notebook_what_was_taken_is_output_like_any_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr it would make the notebook unfit to be a test."""
+    text = "case:concept:name,concept:name,time:timestamp\nc1,Opened,2025-03-04 08:00:00+01:00\n"
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace(execution_count=1)))
+    ek.from_file(written(tmp_path, "log.csv", text)).close()
+    said = capsys.readouterr()
+    assert said.out.startswith("log.csv: 1 row; ")
+    assert said.err == ""
 
 
 def test_the_columns_of_process_mining_tools_need_no_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

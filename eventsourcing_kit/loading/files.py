@@ -65,8 +65,13 @@ def _about(name: str, code: str) -> Iterator[None]:
 
 
 def _say(name: str, log: ForeignLog, columns: Columns) -> None:
-    """What was taken for what, in one line, to whoever loads the file."""
+    """What was taken for what, in one line, to whoever loads the file.
+
+    In a notebook it is output like any other; elsewhere what a program prints may be read by the next one.
+    """
     told = [log.took] if log.took else []
     if log.code:  # else the columns are the format's own, and nobody has seen their names
         told.append(", ".join(f"{role}={label!r}" for role, label in columns.given.items() if label is not None))
-    print(f"{name}: {counted(len(log.frame), 'row')}; {'; '.join(told)}", file=sys.stderr)
+    in_notebook = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)() is not None
+    line = f"{name}: {'; '.join([counted(len(log.frame), 'row'), *filter(None, told)])}"
+    print(line, file=sys.stdout if in_notebook else sys.stderr)
