@@ -25,7 +25,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 def all_notebooks() -> list[Path]:
     """The repository's notebooks, in reading order."""
-    return sorted(NOTEBOOKS.glob("*.ipynb"))
+    return sorted(NOTEBOOKS.glob("*.ipynb"), key=lambda path: int(path.stem.split("_")[0]))
 
 
 def read(path: Path) -> nbformat.NotebookNode:
