@@ -34,7 +34,7 @@ from eventsourcing_kit.folding.projection import Projection
 from eventsourcing_kit.folding.replay import EVERY, Steps, check_key, fold
 from eventsourcing_kit.folding.snapshots import Snapshots
 from eventsourcing_kit.following.followers import Following, follow
-from eventsourcing_kit.following.parked import STOP, OnError
+from eventsourcing_kit.following.parked import SKIP, STOP, OnError
 from eventsourcing_kit.following.waiting import check_timeout
 from eventsourcing_kit.log.finding import Finder
 from eventsourcing_kit.log.forked import Past
@@ -50,7 +50,7 @@ from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.writing.append import Append, Events, Expected, ExpectedVersion, Receipt, Submission
 from eventsourcing_kit.writing.checks import as_event, submission
 from eventsourcing_kit.writing.condition import Condition
-from eventsourcing_kit.writing.decider import Decider, check_decider, projection_of
+from eventsourcing_kit.writing.decider import Decider, check_decider, check_of_streams, projection_of
 from eventsourcing_kit.writing.handling import RETRIES, Handled, Handling, check_retries, state_of
 from eventsourcing_kit.writing.opening import OpenOptions, clock_of, opened
 
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.writing.append import Stored
     from eventsourcing_kit.writing.picking import Picked
+    from eventsourcing_kit.writing.redeciding import Trial
     from eventsourcing_kit.writing.writer import Writer
 
 ANY = ExpectedVersion.ANY
@@ -299,6 +300,39 @@ class EventStore:
         for update in list(self._inline):
             update()
         return Picked(self.position, picking.refused_frame())
+
+    def redecide(self, decider: Decider, *, after: Moment | None = None, on_error: OnError | str = STOP) -> Trial:
+        """Decide the kept commands behind a moment anew, on a branch: "under the new rule, what would have been?"
+
+        The commands are those that `handle` kept under the decider's name (`log_commands=True`). Each meets the state
+        that there is on the branch by then, so what is decided otherwise changes what later ones meet. Events without a
+        command are picked unchanged in their place. Nothing of this store changes.
+
+        A command that the decider cannot take (its class is gone, or refuses it) stops it with an `InputError`; with
+        `on_error=ek.SKIP` it counts as unable, and its events stay. Raises `InputError` where no commands are kept,
+        too, and `MomentError` for what is no moment of this log.
+        """
+        from eventsourcing_kit.writing.redeciding import Redeciding, Trial
+
+        self._log.refresh()
+        check_of_streams(decider)
+        if on_error not in (STOP, SKIP):
+            raise InputError(
+                f"on_error is {on_error!r}; give ek.STOP, or ek.SKIP to go on behind what cannot be decided"
+            )
+
+        def state_at(decider: Decider, stream: str, position: int) -> Any:
+            return state_of(decider, self._snapshots, self._log, stream, position)
+
+        position = 0 if after is None else self._log.resolve(after)
+        trial = Redeciding(decider, self._log, position, state_at, stops=on_error == STOP)
+        branch = self.branch(as_of=position, seed=self._options.seed)
+        try:
+            trial.run(branch._log, branch._writing())
+        except BaseException:
+            branch.close()
+            raise
+        return Trial(decider.name, branch, trial.decisions)
 
     @property
     def base(self) -> BranchPoint | None:

@@ -10,7 +10,9 @@ Each module imports only from those above it.
     repeats     appends that are there already
     writer      one thread at a time places, encodes and stores commits
     decider     commands decided: `decide`, `evolve` and a first state
+    kept_commands  commands kept in the log: made events, and read back
     handling    a command's way: load, decide, append, and again on a conflict
     picking     another log's events carried over to a branch
+    redeciding  kept commands decided anew on a branch, and what that changes
     opening     a store's log opened, beside its writer or as its writer
 """

@@ -30,6 +30,10 @@ class Decider:
     With `boundary`, a function that makes an `ek.Query` of the command, the state is that of all events which the query
     finds, whatever their streams, and what is decided is stored only if no more of them came meanwhile.
 
+    With `log_commands` and a `name`, every command that `store.handle` decides is kept as an event of the type
+    `NAME.command` in the stream `NAME.commands-STREAM`, accepted or rejected, before the events that it led to:
+    `store.redecide` decides them anew. Kept commands are pydantic models or plain JSON.
+
     >>> import eventsourcing_kit as ek
     >>> class Deposited(ek.Event, type="DeciderDoc.Deposited"):
     ...     amount: int
@@ -54,14 +58,15 @@ class Decider:
         name: str | None = None,
         snapshots: Policy | None = None,
         boundary: Callable[[Any], Query] | None = None,
+        log_commands: bool = False,
     ) -> None:
         if boundary is not None:
-            callables.check(boundary, "boundary", "the command that returns an ek.Query")
-            if callables.misfit(boundary, 1):
-                raise InputError("boundary does not take one argument; give a function of the command")
-            if snapshots is not None:
-                raise InputError("snapshots go with streams; states within a boundary are kept in memory: leave it out")
-        self.boundary = boundary
+            _check_boundary(boundary, snapshots)
+        if log_commands and (not isinstance(name, str) or not name or "-" in name):
+            raise InputError(
+                f"log_commands needs a name without a dash, by which the commands are kept: name={name!r} is none"
+            )
+        self.boundary, self.log_commands = boundary, bool(log_commands)
         self.decide = _taking_two(decide, "decide", "(command, state)", may_yield=True)
         self.evolve = _taking_two(evolve, "evolve", "(state, event)")
         key = STREAM if boundary is None else None
@@ -165,6 +170,25 @@ def check_decider(given: object) -> Decider:
     if isinstance(given, Decider):
         return given
     raise InputError(f"{given!r} is no decider; make one with ek.Decider(decide=…, evolve=…, initial=…)")
+
+
+def check_of_streams(given: object) -> Decider:
+    """`given`, if it is a decider whose states are of streams."""
+    decider = check_decider(given)
+    if decider.boundary is not None:
+        raise InputError(
+            f"{decider!r} decides within a boundary, and only what is decided on streams can be decided anew; give a "
+            "decider without boundary="
+        )
+    return decider
+
+
+def _check_boundary(boundary: object, snapshots: Policy | None) -> None:
+    callables.check(boundary, "boundary", "the command that returns an ek.Query")
+    if callables.misfit(boundary, 1):
+        raise InputError("boundary does not take one argument; give a function of the command")
+    if snapshots is not None:
+        raise InputError("snapshots go with streams; states within a boundary are kept in memory: leave it out")
 
 
 def _name(decide: Callable[..., Any]) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import copy
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from eventsourcing_kit.errors import ConcurrencyError, InputError
+from eventsourcing_kit.errors import ConcurrencyError, DuplicateIdError, EventSourcingError, InputError
 from eventsourcing_kit.events.texts import counted
 from eventsourcing_kit.folding.replay import Tally, fold
 from eventsourcing_kit.folding.snapshots import Base, FoldFingerprint, Snapshots
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.query import means
 from eventsourcing_kit.reading.read import Selection
+from eventsourcing_kit.writing import kept_commands
 from eventsourcing_kit.writing.append import Append, Receipt
 from eventsourcing_kit.writing.checks import as_read, submission
 
@@ -134,15 +136,16 @@ class Handling:
         seen = self._current(decider, scope, basis)
         for attempt in range(1, retries + 2):
             self._keep(decider, scope, basis, seen)
-            events, is_intact = self._decided(decider, scope, command, seen.state)
+            events, is_intact = self._decided_and_kept(decider, stream, scope, command, seen.state, metadata)
             if not events:
                 seen = seen if query is None else seen._replace(version=self._log.version(stream, seen.position))
                 return self._handled(decider, stream, scope, seen, attempt, None)
             append = Append(stream, events, seen.version, metadata)
             if query is not None:
                 append = Append(stream, events, metadata=metadata, unless=query, after=seen.position)
-            decided = submission([append], self._condition)
-            drafts = decided.rows.drafts()
+            appends = self._with_command(decider, command, append) if decider.log_commands else [append]
+            decided = submission(appends, self._condition)
+            drafts = [draft for draft in decided.rows.drafts() if draft.stream == stream]
             data = [as_read(draft, event) for draft, event in zip(drafts, events, strict=True)]
             before = seen.state if is_intact else self._load(decider, scope, NOTHING).state
             after = _evolved(decider, before, drafts, data, query)
@@ -150,11 +153,12 @@ class Handling:
             if suspect:
                 self._forget(decider, scope)
             try:
-                (stored,) = self._submit(decided)
-            except ConcurrencyError as conflict:
+                *_, stored = self._submit(decided)
+            except (ConcurrencyError, DuplicateIdError) as failure:
+                conflict = self._conflict(decider, stream, seen, failure)
                 if attempt > retries:
                     conflict.give_up(attempt)
-                    raise
+                    raise conflict from None
                 seen = self._load(decider, scope, NOTHING if suspect else seen)  # the data of conflict.unseen
                 continue
             if stored.written is not None:
@@ -181,6 +185,67 @@ class Handling:
             if not is_intact:
                 self._forget(decider, scope)
         return events, is_intact
+
+    def _conflict(
+        self, decider: Decider, stream: str, seen: Seen, failure: ConcurrencyError | DuplicateIdError
+    ) -> ConcurrencyError:
+        """The conflict; also where another command was kept under the version and id that this one was to have."""
+        kept_in = kept_commands.Place.of(decider.name, stream).stream
+        if decider.log_commands and (isinstance(failure, DuplicateIdError) or failure.stream == kept_in):
+            return ConcurrencyError(stream, seen.version, self._log.version(stream))
+        if not isinstance(failure, ConcurrencyError):
+            raise failure
+        return failure
+
+    def _decided_and_kept(
+        self,
+        decider: Decider,
+        stream: str,
+        scope: Scope,
+        command: Any,
+        state: Any,
+        metadata: Mapping[str, Any] | None,
+    ) -> tuple[list[Event | NewEvent], bool]:
+        """As `_decided`; a command that leads to no events is kept alone, where commands are kept."""
+        try:
+            events, is_intact = self._decided(decider, scope, command, state)
+        except Exception as rejection:
+            if decider.log_commands and not isinstance(rejection, EventSourcingError):
+                self._keep_alone(decider, stream, command, rejection, metadata)
+            raise
+        if decider.log_commands and not events:
+            self._keep_alone(decider, stream, command, None, metadata)
+        return events, is_intact
+
+    def _with_command(self, decider: Decider, command: Any, append: Append) -> list[Append]:
+        """An append with the command that led to it before it."""
+        place, version, event_id = self._next_command(decider, append.stream)
+        events: Any = append.events
+        own, of_command, of_events = kept_commands.caused_by(event_id, events, append.metadata)
+        kept = kept_commands.as_event(place, command, event_id, None, of_command)
+        return [Append(place.stream, kept, version), replace(append, events=own, metadata=of_events)]
+
+    def _keep_alone(
+        self, decider: Decider, stream: str, command: Any, error: Exception | None, metadata: Mapping[str, Any] | None
+    ) -> None:
+        """Keep a command that led to no events."""
+        while True:
+            place, version, event_id = self._next_command(decider, stream)
+            kept = kept_commands.as_event(place, command, event_id, error, metadata)
+            try:
+                self._submit(submission([Append(place.stream, kept, version)], self._condition))
+            except (ConcurrencyError, DuplicateIdError):
+                continue  # another one was kept meanwhile
+            return
+
+    def _next_command(self, decider: Decider, stream: str) -> tuple[kept_commands.Place, int, UUID]:
+        """Where a stream's next command is kept, at which version, and its id."""
+        place = kept_commands.Place.of(decider.name, stream)
+        version = self._version(place.stream)
+        if version is None:
+            self._log.refresh()
+            version = self._log.version(place.stream)
+        return place, version, kept_commands.next_id(self._log.store_id, place, version)
 
     def _handled(
         self, decider: Decider, stream: str, scope: Scope, seen: Seen, attempt: int, receipt: Receipt | None

@@ -19,11 +19,11 @@ from eventsourcing_kit.records.moment import from_us, to_us
 from eventsourcing_kit.records.rows import Draft, Rows, Shape, coded
 from eventsourcing_kit.writing.append import Submission
 from eventsourcing_kit.writing.checks import as_read, rows_of
-from eventsourcing_kit.writing.decider import Decider
+from eventsourcing_kit.writing.decider import Decider, check_of_streams
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import numpy.typing as npt
     import pandas as pd
@@ -127,7 +127,7 @@ class Picking:
 
     def _one_by_one(self, commit: Commit, rows: Ints) -> tuple[Rows, list[int]]:
         drafts, times = [], []
-        for draft, event in zip(_drafts(commit, rows), recorded(commit, rows), strict=True):
+        for draft, event in zip(drafts_of(commit, rows), recorded(commit, rows), strict=True):
             kept = draft if self._change is None else self._changed(draft, event)
             if self._is_refused(kept, event):
                 continue
@@ -211,7 +211,7 @@ def _checked_through(through: Any) -> tuple[Decider | None, Callable[[RecordedEv
     if pair[0].boundary is not None:
         raise InputError(f"through takes a decider of streams, and {pair[0]!r} decides within a boundary")
     callables.check(pair[1], "command_of", "a RecordedEvent that returns the command that stands for it, or None")
-    return pair[0], pair[1]
+    return check_of_streams(pair[0]), pair[1]
 
 
 def _type_and_data(made: Any, event: RecordedEvent) -> tuple[str, Any]:
@@ -222,10 +222,9 @@ def _type_and_data(made: Any, event: RecordedEvent) -> tuple[str, Any]:
     return event.type, made
 
 
-def _drafts(commit: Commit, rows: Ints) -> Iterator[Draft]:
-    """Events as they are stored, with their ids."""
-    kept = _columns(commit, rows)
-    return iter(kept.drafts())
+def drafts_of(commit: Commit, rows: Ints) -> list[Draft]:
+    """Events as they are stored, with their ids, ready to be stored elsewhere."""
+    return _columns(commit, rows).drafts()
 
 
 def _columns(commit: Commit, rows: Ints) -> Rows:
