@@ -302,7 +302,7 @@ class EventStore:
         return Picked(self.position, picking.refused_frame())
 
     def redecide(self, decider: Decider, *, after: Moment | None = None, on_error: OnError | str = STOP) -> Trial:
-        """Decide the kept commands behind a moment anew, on a branch: "under the new rule, what would have been?"
+        """Decide the kept commands behind a moment anew, on a branch: what would have been under a new rule?
 
         The commands are those that `handle` kept under the decider's name (`log_commands=True`). Each meets the state
         that there is on the branch by then, so what is decided otherwise changes what later ones meet. Events without a
