@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 TIME = "datetime64[us, UTC]"
-TEXT = pd.StringDtype("python")  # else what else is installed decides it, and with it the types of what is counted
+# Else whether pyarrow is installed decides it, and with it the types of what is counted: see
+# findings/pandas_counts_text_in_another_type_once_pyarrow_is_there.sh
+TEXT = pd.StringDtype("python")
 _NOTHING = {type(None), type(pd.NA)}
 _EXACT_FLOAT = 1 << 53
 NO_TIME = np.iinfo(np.int64).min
