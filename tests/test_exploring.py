@@ -17,7 +17,7 @@ import pytest
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.exploring import values
-from eventsourcing_kit.exploring.packing import pack
+from eventsourcing_kit.exploring.packing import LIMITS, Limits, pack
 
 HERE = Path(__file__).parent
 MODULE = HERE.parent / "eventsourcing_kit" / "exploring" / "explorer.mjs"
@@ -32,7 +32,9 @@ def ask(tmp_path: Path) -> Any:
     """Asks the page's functions about one history, or two."""
 
     def answers(histories: list[ek.History], *questions: Any, **house: Any) -> list[Any]:
-        packed = pack(histories, values.House.of(house.get("fields"), house.get("redact")))
+        packed = pack(
+            histories, values.House.of(house.get("fields"), house.get("redact")), limits=house.get("limits", LIMITS)
+        )
         (tmp_path / "packed").write_bytes(packed)
         asked = [one if isinstance(one, tuple) else (one, None) for one in questions]
         (tmp_path / "questions").write_text(json.dumps(asked))
@@ -311,6 +313,50 @@ def test_two_logs_that_begin_alike_share_what_is_alike(ask: Any) -> None:
     assert header["entries"] == base.position + 1
     assert part > base.position - 1
     assert (last, other) == (as_trees(one.at(one.as_of)), as_trees(two.at(two.as_of)))
+
+
+def test_one_state_over_the_whole_log_is_there_from_the_start(ask: Any) -> None:
+    store = random_store(12, 30)
+    total = ek.Projection("total", initial=lambda: {"moved": 0, "last": None}, key=None)
+
+    @total.on("In", "Out")
+    def moved(state: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        return {"moved": state["moved"] + event["amount"], "last": event.get("by")}
+
+    history = store.history(total)
+    found = ask([history], *[("at", position) for position in range(store.position + 1)])
+    assert found == [as_trees({None: history.at(position)}) for position in range(store.position + 1)]
+    (blamed,) = ask([history], ("blame", ["the whole log", store.position]))
+    assert sorted(blamed) == sorted(history.blame(as_of=store.position)[["field", "position"]].values.tolist())
+
+
+def test_of_a_long_log_the_end_is_packed_with_the_states_it_begins_with(ask: Any) -> None:
+    """What is left out is said; states, differences and ids within are exact."""
+    store = random_store(13)
+    history = store.history(account())
+    start = store.position - 50
+    header, *found = ask(
+        [history], "header", *[("at", at) for at in range(start, store.position + 1)], limits=Limits(entries=50)
+    )
+    assert header["entries"] == 50
+    assert found == [as_trees(history.at(position)) for position in range(start, store.position + 1)]
+    assert any(f"the last 50 events of {store.position}" in note for note in header["notes"])
+    (event,) = ask([history], ("event", 50), limits=Limits(entries=50))
+    assert event["id"] == str(list(store.read())[-1].id)
+
+
+def test_of_a_long_log_data_is_packed_of_a_sample_and_said(ask: Any) -> None:
+    store = random_store(14)
+    history = store.history(account())
+    limits = Limits(in_full=100, sampled=10)
+    header, *found = ask([history], "header", *[("event", at + 1) for at in range(store.position)], limits=limits)
+    every = -(-store.position // 10)
+    assert [one["position"] for one in found if "data" in one] == [
+        at for at in range(1, store.position + 1) if (store.position - at) % every == 0
+    ]
+    assert any(f"of one event in {every}" in note for note in header["notes"])
+    (named,) = ask([history], ("event", 2), limits=limits, fields=["amount", "balance"])
+    assert set(named.get("data", {})) <= {"amount"}
 
 
 def test_an_empty_log_is_packed_as_well(ask: Any) -> None:

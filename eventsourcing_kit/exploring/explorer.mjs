@@ -166,7 +166,7 @@ function pastOf(header, blob) {
 function trackOf(past, described) {
   const { blob, entries } = past;
   const count = described.rows;
-  const track = { past, name: described.name, rows: count, keys: past.keys.length, skipped: described.skipped ?? 0 };
+  const track = { past, name: described.name, rows: count, keys: past.keys.length, skipped: described.skipped ?? 0, begins: described.begins ?? false };
   track.entry = described.entry ? ints(blob, described.entry) : null;
   if (described.key) track.key = ints(blob, described.key);
   else if (!track.entry) track.key = past.stream.length === count ? past.stream : past.stream.subarray(0, entries);
@@ -236,12 +236,14 @@ export class Stand {
     const lives = (row) => row >= 0 && !(gone && gone[row]);
     let { alive } = this;
     for (let row = this.rows; row < target; row++) {
-      alive += lives(row) - lives(last[key[row]]);
+      const before = last[key[row]];
+      alive += gone ? lives(row) - lives(before) : before < 0;
       last[key[row]] = row;
     }
     for (let row = this.rows - 1; row >= target; row--) {
-      alive += lives(previous[row]) - lives(row);
-      last[key[row]] = previous[row];
+      const before = previous[row];
+      alive -= gone ? lives(row) - lives(before) : before < 0;
+      last[key[row]] = before;
     }
     this.rows = target; this.alive = alive;
     return this;
@@ -291,7 +293,8 @@ export function reasons(track, row) {
 /** The row whose event gave a field the value that it has at a row. */
 function setterOf(track, column, row) {
   let set = row;
-  for (let before = track.previous[set]; alive(track, before) && column.same(set, before); before = track.previous[set]) set = before;
+  const first = track.begins ? 1 : 0; // no event led to the state with which it begins
+  for (let before = track.previous[set]; before >= first && alive(track, before) && column.same(set, before); before = track.previous[set]) set = before;
   return set;
 }
 
@@ -618,7 +621,8 @@ export function search(past, track, text) {
 // -- words -----------------------------------------------------------------------------------------------------------
 
 const pad = (number, digits = 2) => String(number).padStart(digits, "0");
-const grouped = (number) => Math.round(number).toLocaleString("en-US");
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const grouped = (number) => whole.format(number);
 export const counted = (count, thing) => `${grouped(count)} ${thing}${count === 1 ? "" : "s"}`;
 
 /** A time's parts, in UTC or in the viewer's zone, microseconds included. */
@@ -732,13 +736,12 @@ function innerText(past, value) {
 }
 
 function numberText(value, column) {
-  if (column && column.kind === "float") {
-    if (column.by > 1) return value.toLocaleString("en-US", { minimumFractionDigits: Math.log10(column.by), maximumFractionDigits: Math.log10(column.by) });
-    if (column.by === 1) return value.toLocaleString("en-US", { minimumFractionDigits: 1 });
-    if (!Number.isFinite(value)) return pythonFloat(value);
-    return Math.abs(value) < 1e-4 && value ? value.toExponential(3) : value.toLocaleString("en-US", { maximumSignificantDigits: 8 });
-  }
-  return Number.isInteger(value) ? value.toLocaleString("en-US", { maximumFractionDigits: 0 }) : String(value);
+  if (!column || column.kind !== "float") return Number.isInteger(value) ? whole.format(value) : String(value);
+  if (!Number.isFinite(value)) return pythonFloat(value);
+  if (!column.by && value && Math.abs(value) < 1e-4) return value.toExponential(3);
+  const digits = Math.max(1, Math.log10(column.by));
+  column.format ??= new Intl.NumberFormat("en-US", column.by ? { minimumFractionDigits: digits, maximumFractionDigits: digits } : { maximumSignificantDigits: 8 });
+  return column.format.format(value);
 }
 
 // -- drawing ---------------------------------------------------------------------------------------------------------
@@ -1148,7 +1151,8 @@ export class View {
     if (!width) return;
     const narrow = width < NARROW;
     this.root.classList.toggle("narrow", narrow); this.narrow = narrow;
-    const room = this.rowsBox.clientHeight / Math.max(1, Math.min(this.past.keys.length, this.listed(99).count || 1));
+    this.seenHeight = narrow ? 336 : this.rowsBox.clientHeight;
+    const room = this.seenHeight / Math.max(1, Math.min(this.past.keys.length, this.listed(99).count || 1));
     this.laneHeight = narrow ? LANE : Math.round(Math.min(Math.max(room, LANE), 3 * LANE));
     this.rowHeight = narrow ? 2 * LANE : this.laneHeight;
     this.root.style.setProperty("--r", `${this.rowHeight}px`);
@@ -1424,9 +1428,9 @@ export class View {
   }
   drawRows() {
     const height = this.rowHeight;
-    const top = this.rowsBox.scrollTop;
+    const top = this.scrolled ?? 0; // both are noted when they change: to ask here would lay out everything anew
     const first = Math.max(0, Math.floor(top / height) - 1);
-    const last = Math.ceil((top + this.rowsBox.clientHeight) / height) + 1;
+    const last = Math.ceil((top + this.seenHeight) / height) + 1;
     const { keys, count } = this.listed(last);
     const whole = `${Math.min(count * height, 30_000_000)}px`;
     if (this.space.style.height !== whole) this.space.style.height = whole;
@@ -1576,7 +1580,7 @@ export class View {
   linkTo(track, row) {
     const { past } = this;
     const entry = entryOf(track, row);
-    if (entry < 0) return document.createTextNode("before this span");
+    if (entry < 0) return document.createTextNode(track.begins ? "the first state" : "before this span");
     const side = sideOf(past, entry);
     const text = `${grouped(positionAt(past, entry + 1, side))} · ${past.types[past.type[entry]][0]}`;
     return make("button", { type: "button", class: "link", title: `${timeText(past, past.time[entry], this.local)}: go there`, onclick: () => this.to(entry + 1, { say: true }) }, text);
@@ -1661,7 +1665,7 @@ export class View {
     const { root, strip, ruler } = this;
     root.addEventListener("keydown", (event) => this.pressed(event));
     if (this.host.wholePage) document.addEventListener("keydown", (event) => { if (!root.contains(event.target)) this.pressed(event); });
-    this.rowsBox.addEventListener("scroll", () => this.soon(() => this.drawRows()));
+    this.rowsBox.addEventListener("scroll", () => this.soon(() => { this.scrolled = this.rowsBox.scrollTop; this.drawRows(); }));
     const drag = (element, start) => element.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       const box = this.track.getBoundingClientRect();
@@ -1728,12 +1732,9 @@ export class View {
 
   /** Once, before the next picture. */
   soon(act) {
-    if (this.waiting) {
-      this.waiting = act;
-      return;
-    }
+    const idle = !this.waiting;
     this.waiting = act;
-    requestAnimationFrame(() => {
+    if (idle) requestAnimationFrame(() => {
       const next = this.waiting;
       this.waiting = null;
       next();
@@ -1865,10 +1866,10 @@ export class View {
     this.drawRuler(); this.draw();
   }
   setOrder(order) {
-    this.order = order; this.rowsBox.scrollTop = 0; this.drawRows();
+    this.order = order; this.rowsBox.scrollTop = this.scrolled = 0; this.drawRows();
   }
   setFilter(text) {
-    this.filter = text; this.rowsBox.scrollTop = 0; this.drawRows();
+    this.filter = text; this.rowsBox.scrollTop = this.scrolled = 0; this.drawRows();
   }
   setFocus(field) {
     if (!this.past.tracks[0].fields[field]) return;

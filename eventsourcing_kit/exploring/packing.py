@@ -36,21 +36,32 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 FORMAT = 1
-MOST_ENTRIES = 2_000_000  # of a longer log the last ones are packed
-MOST_IN_FULL = 100_000  # of a longer log, data and metadata of a sample are packed
-SAMPLED = 10_000
 _MOST_FIELDS = 100  # of a state; beyond, states are told as one value
 
 
-def pack(histories: Sequence[History], house: House, *, compressed: bool = True) -> bytes:
+@dataclass(frozen=True)
+class Limits:
+    """How much is packed: of a longer log the last `entries` are, and data and metadata of `sampled` events where there
+    are more than `in_full`."""
+
+    entries: int = 2_000_000
+    in_full: int = 100_000
+    sampled: int = 10_000
+
+
+LIMITS = Limits()
+
+
+def pack(histories: Sequence[History], house: House, *, compressed: bool = True, limits: Limits = LIMITS) -> bytes:
     """All that the page shows of one history, or of two; raises `InputError` for a field to show that is nowhere."""
-    return pack_with_keys(histories, house, compressed=compressed)[0]
+    return pack_with_keys(histories, house, compressed=compressed, limits=limits)[0]
 
 
-def pack_with_keys(histories: Sequence[History], house: House, *, compressed: bool) -> tuple[bytes, list[Any]]:
+def pack_with_keys(
+    histories: Sequence[History], house: House, *, compressed: bool, limits: Limits = LIMITS
+) -> tuple[bytes, list[Any]]:
     """As `pack`, with the keys, by the numbers that they have there."""
-    most = MOST_ENTRIES // len(histories)
-    logs = [_log_of(history, house, most, len(histories)) for history in histories]
+    logs = [_log_of(history, house, limits, len(histories)) for history in histories]
     same = len(logs) == 2 and histories[0].log.store_id == histories[1].log.store_id
     merged = _merged(logs, same)
     states = [_states(history, log.start) for history, log in zip(histories, logs, strict=True)]
@@ -65,15 +76,15 @@ def pack_with_keys(histories: Sequence[History], house: House, *, compressed: bo
 # -- the log -----------------------------------------------------------------------------------------------------------
 
 
-def _log_of(history: History, house: House, most: int, count: int) -> Entries:
+def _log_of(history: History, house: House, limits: Limits, count: int) -> Entries:
     end = history.as_of
-    start = max(0, end - most)
+    start = max(0, end - limits.entries // count)
     size = (end - start) * count
     every: int | None = 1
     if house.fields is not None:
         every = None
-    elif size > MOST_IN_FULL:
-        every = -(-size // SAMPLED)
+    elif size > limits.in_full:
+        every = -(-size // limits.sampled)
     return log_entries.read(history.log, start, end, house, every=every)
 
 
@@ -275,23 +286,18 @@ def _fields(blob: Blob, rows: list[dict[str, Any]], house: House) -> list[list[A
 
 @dataclass
 class _States:
-    """A history's rows from a position on, with the last row before that of each key."""
+    """A history's rows from a position on, after the last row before that of each key.
 
-    rows: Rows
-    taken: Ints
+    Where there is one state over the whole log, it `begins` with that before the first event.
+    """
+
+    keys: list[Any]
+    positions: Ints
+    codes: Ints
+    gone: npt.NDArray[np.bool_]
     fields: dict[str, Sequence[Any]]
-
-    @property
-    def positions(self) -> Ints:
-        return self.rows.positions[self.taken]
-
-    @property
-    def codes(self) -> Ints:
-        return self.rows.codes[self.taken]
-
-    @property
-    def gone(self) -> npt.NDArray[np.bool_]:
-        return self.rows.gone[self.taken]
+    skipped: int
+    begins: bool
 
 
 def _states(history: History, start: int) -> _States:
@@ -303,14 +309,21 @@ def _states(history: History, start: int) -> _States:
         before[rows.codes[:first]] = np.arange(first)  # of several rows of a key the last one stays
         before = np.sort(before[before >= 0])
         taken = np.concatenate([before[~rows.gone[before]], taken])
-    return _States(rows, taken, _state_fields(rows, taken))
+    begins = history.projection.is_single and (not len(taken) or rows.positions[taken[0]] > start)
+    fields = _state_fields(rows, taken, [history.projection.first_state()] if begins else [])
+    columns = (rows.positions[taken], rows.codes[taken], rows.gone[taken])
+    if begins:
+        positions, codes, gone = (np.concatenate([one[:0], [0], one]) for one in columns)
+        columns = positions, codes, gone.astype(bool)
+    return _States(rows.keys or [None] * begins, *columns, fields, sum(rows.skipped.values()), begins)
 
 
-def _state_fields(rows: Rows, taken: Ints) -> dict[str, Sequence[Any]]:
+def _state_fields(rows: Rows, taken: Ints, before: list[Any]) -> dict[str, Sequence[Any]]:
+    """The states after some rows, field by field, those of `before` first."""
     found = rows.states.columns(taken)
     if found is not None:
-        return dict(found)
-    states = [None if state is GONE else state for state in rows.states.take(taken)]
+        return {name: [*(one[name] for one in before), *values] if before else values for name, values in found.items()}
+    states = [None if state is GONE else state for state in [*before, *rows.states.take(taken)]]
     kinds = set(map(type, states))
     if kinds <= {int, float, str, bool, type(None)}:
         return {"state": states}
@@ -339,7 +352,7 @@ def _tracks(
     numbers: dict[Any, int] = dict(streams) if by_stream else {}
     tracks = []
     for history, one, at in zip(histories, states, entry, strict=True):
-        meant = np.array([numbers.setdefault(key, len(numbers)) for key in one.rows.keys], dtype=np.int64)
+        meant = np.array([numbers.setdefault(key, len(numbers)) for key in one.keys], dtype=np.int64)
         codes = meant[one.codes] if len(meant) else one.codes
         follows = _follows(codes)
         track: dict[str, Any] = {"name": history.projection.name, "rows": len(at)}
@@ -354,8 +367,10 @@ def _tracks(
             for name, values in one.fields.items()
             if house.shows(name)
         ]
-        if one.rows.skipped:
-            track["skipped"] = sum(one.rows.skipped.values())
+        if one.begins:
+            track["begins"] = True
+        if one.skipped:
+            track["skipped"] = one.skipped
         tracks.append(track)
     described: dict[str, Any] = {"tracks": tracks, "categories": _category_colors(states, house)}
     if not by_stream or house.redact is not None:
@@ -371,7 +386,7 @@ def _entry_of(states: _States, start: int, places: Ints) -> Ints:
 def _is_by_stream(states: _States, entry: Ints, streams: dict[str, int], stream: Ints) -> bool:
     if (entry < 0).any() or not len(entry):
         return not len(entry)
-    codes = [streams.get(key, -1) if isinstance(key, str) else -1 for key in states.rows.keys]
+    codes = [streams.get(key, -1) if isinstance(key, str) else -1 for key in states.keys]
     return bool((np.array(codes, dtype=np.int64)[states.codes] == stream[entry]).all())
 
 
