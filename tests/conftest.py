@@ -41,9 +41,13 @@ def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def own_event_types(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Each test module sees the event types that it defines, not those that happen to share its process."""
-    modules = {request.node.obj.__name__, "tests.golden.make"}
-    own = {name: kind for name, kind in schema.registry.items() if kind.cls.__module__ in modules}
+    """Each test module sees the event types that it defines or imports, not those that happen to share its process."""
+    modules, imported = {request.node.obj.__name__, "tests.golden.make"}, list(vars(request.node.obj).values())
+    own = {
+        name: kind
+        for name, kind in schema.registry.items()
+        if kind.cls.__module__ in modules or any(kind.cls is one for one in imported)
+    }
     registries: list[tuple[dict[Any, Any], dict[Any, Any]]] = [
         (schema.registry, own),
         (renames.successors, {old: new for old, new in renames.successors.items() if new in own}),

@@ -35,6 +35,9 @@ class Every:
     def __repr__(self) -> str:
         return "every key"
 
+    def __reduce__(self) -> str:
+        return "EVERY"  # there is one, in other processes, too
+
 
 EVERY = Every()
 

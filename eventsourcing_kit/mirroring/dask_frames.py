@@ -56,7 +56,7 @@ def collected(
             return dd.from_map(made, list(parts), meta=_empty(seen), label=label, enforce_metadata=False), seen
     futures = spread.submitted(work, parts, given, on, label)
     looks = on.map(columns_of, futures, pure=False)
-    seen = arranged(joined(spread.outcome(look) for look in looks))
+    seen = arranged(joined(spread.gathered(looks, on)))
     even = on.map(conformed, futures, [seen] * len(futures), pure=False)
     with _objects_stay():
         return dd.from_delayed(even, meta=_empty(seen), verify_meta=False, prefix=label), seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -27,10 +28,10 @@ def each(
         return
     futures = submitted(work, parts, given, on, label)
     try:
-        yield from _collected(futures, parts)
+        yield from zip(parts, gathered(futures, on), strict=True)
     finally:
         with contextlib.suppress(Exception):  # what is not done is not needed any more, and a client may be gone
-            on.cancel([one for one in futures if not one.done()], asynchronous=False)
+            on.cancel([one for one in futures if not one.done()])
 
 
 def submitted(work: Callable[..., Any], parts: Sequence[Any], given: tuple[Any, ...], on: Any, label: str) -> list[Any]:
@@ -63,20 +64,12 @@ def _check_client(on: Any) -> None:
         )
 
 
-def _collected(futures: list[Any], parts: Sequence[T]) -> Iterator[tuple[T, Any]]:
-    from distributed import as_completed
-
-    part_of = {one.key: part for one, part in zip(futures, parts, strict=True)}
-    for future in as_completed(futures):
-        yield part_of[future.key], outcome(future)
-
-
-def outcome(future: Any) -> Any:
-    """A task's result; raises what it raised, as an error of the kit where Dask itself gave up."""
+def gathered(futures: list[Any], on: Any) -> list[Any]:
+    """The tasks' results; raises what one raised, or an error of the kit where Dask itself gave up."""
     from distributed import KilledWorker
 
     try:
-        return future.result()
+        found: list[Any] = on.gather(futures)
     except EventSourcingError:
         raise
     except KilledWorker as error:
@@ -84,10 +77,9 @@ def outcome(future: Any) -> Any:
             f"workers were lost while they were at one bucket, again and again ({error}); mostly they have too little "
             "memory: a mirror with more buckets needs less a task"
         ) from error
-    except Exception as error:
-        if future.status == "cancelled":
-            raise StorageError("the cluster has lost or cancelled the tasks; ask again") from error
-        raise
+    except (CancelledError, OSError) as error:
+        raise StorageError(f"the cluster has lost the tasks, or cannot be reached ({error}); ask again") from error
+    return found
 
 
 def merged(states: Iterable[tuple[Any, dict[Any, Any]]]) -> dict[Any, Any]:
