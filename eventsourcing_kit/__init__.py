@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from eventsourcing_kit.exploring.view import explore
     from eventsourcing_kit.folding.comparison import Comparison, compare
     from eventsourcing_kit.folding.history import History
-    from eventsourcing_kit.folding.projection import GONE, Projection
+    from eventsourcing_kit.folding.projection import GONE, TAGS, Projection
     from eventsourcing_kit.following.parked import SKIP, STOP, Park
     from eventsourcing_kit.following.subscription import Subscription
     from eventsourcing_kit.log.forked import BranchPoint
@@ -78,6 +78,7 @@ _LATER = {
     "SKIP": "following.parked",
     "STOP": "following.parked",
     "STREAM_EXISTS": "store",
+    "TAGS": "folding.projection",
     "Subscription": "following.subscription",
     "charts": "",
     "fold": "",
@@ -99,6 +100,7 @@ __all__ = [
     "SKIP",
     "STOP",
     "STREAM_EXISTS",
+    "TAGS",
     "Append",
     "BranchPoint",
     "Comparison",

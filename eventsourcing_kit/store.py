@@ -40,6 +40,7 @@ from eventsourcing_kit.log.finding import Finder
 from eventsourcing_kit.log.forked import Past
 from eventsourcing_kit.mirroring.mirror import UNSET, Unset
 from eventsourcing_kit.reading import known_types
+from eventsourcing_kit.reading.query import Query
 from eventsourcing_kit.reading.query import types as query_types
 from eventsourcing_kit.reading.read import Read, Selection, asked, check_category, selected
 from eventsourcing_kit.records import moment
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
     from eventsourcing_kit.log.forked import BranchPoint
     from eventsourcing_kit.log.log import Log
     from eventsourcing_kit.mirroring.mirror import Mirror
-    from eventsourcing_kit.reading.query import Query
     from eventsourcing_kit.records.moment import Moment
     from eventsourcing_kit.writing.append import Stored
     from eventsourcing_kit.writing.picking import Picked
@@ -844,6 +844,9 @@ class EventStore:
             category=None if category is None else check_category(category),
             types=projection.types,
         )
+        if projection.is_by_tags and projection.snapshots is None and isinstance(key, str):
+            with contextlib.suppress(InputError):  # what can be no tag is no key, either
+                selection = replace(selection, query=Query(tags=[key]))
         selection.check()
         return selection
 

@@ -17,10 +17,9 @@ PUBLIC = [
     "Event", "EventSourcingError", "EventStore", "GONE", "Handled", "History", "InputError", "LaggardError", "Mirror",
     "MomentError", "NO_STREAM", "NewEvent", "NotebookError", "OutcomeUnknownError", "Park", "Projection",
     "ProjectionError", "Query", "Read", "ReadOnlyError", "Receipt", "RecordError", "RecordedEvent", "Report",
-    "ReportingDatabase", "SKIP", "STOP",
-    "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError", "Subscription", "SupersededError", "Tag",
-    "charts", "compare", "context", "copy", "explore", "fold", "from_file", "from_frame", "rescue", "schemas",
-    "testing", "upcast",
+    "ReportingDatabase", "SKIP", "STOP", "STREAM_EXISTS", "SchemaError", "StorageError", "StoreClosedError",
+    "Subscription", "SupersededError", "TAGS", "Tag", "charts", "compare", "context", "copy", "explore", "fold",
+    "from_file", "from_frame", "rescue", "schemas", "testing", "upcast",
 ]  # fmt: skip
 
 

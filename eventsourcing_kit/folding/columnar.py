@@ -193,6 +193,8 @@ class _Reading:
         if isinstance(key, str):
             if key not in values:
                 raise Inexact(f"an event without the field {key!r}, which is the key")
+            if not {list, set, frozenset}.isdisjoint(map(type, values[key])):
+                raise Inexact(f"a field {key!r} that holds several keys")
             for place, value in zip(at.tolist(), values[key], strict=True):
                 keys[place] = value
         for number in plan:

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from eventsourcing_kit.errors import InputError, ProjectionError
-from eventsourcing_kit.events import callables, renames, schema, sending, wanted
+from eventsourcing_kit.events import callables, renames, schema, sending, tags, wanted
 from eventsourcing_kit.events.callables import Origin
 from eventsourcing_kit.events.event import Event, RecordedEvent, Types
 from eventsourcing_kit.folding.declared import Declared, Fields
@@ -35,9 +35,30 @@ class _ByStream(Enum):
         return "the stream"
 
 
+@dataclass(frozen=True, slots=True)
+class ByTags:
+    """The key that is each tag of an event, or each of one kind; `TAGS("course")` makes the second."""
+
+    kind: str | None = None
+
+    def __call__(self, kind: str) -> ByTags:
+        """Each tag of one kind; raises `InputError` for what is none."""
+        if not isinstance(kind, str) or not kind or ":" in kind:
+            raise InputError(f"{kind!r} is no kind of tags: that is what stands before the first ':', as 'course'")
+        return ByTags(kind)
+
+    def of(self, recorded: RecordedEvent) -> list[str]:
+        """The keys of an event."""
+        return [tag for tag in recorded.tags if self.kind is None or tags.kind(tag) == self.kind]
+
+    def __repr__(self) -> str:
+        return "TAGS" if self.kind is None else f"TAGS({self.kind!r})"
+
+
 GONE = Ending.GONE
 STREAM = _ByStream.STREAM
-Key = str | Callable[[RecordedEvent], Hashable] | None | _ByStream
+TAGS = ByTags()
+Key = str | Callable[[RecordedEvent], Hashable] | None | _ByStream | ByTags
 Policy = int | Callable[[Any, Any], bool]
 
 
@@ -91,9 +112,10 @@ def _no_handler(_state: Any, _event: Any) -> Any:
 class Projection:
     """A pure fold from events to states, one state a key; by default a stream is a key.
 
-    `initial` makes a key's first state. `key` is a field of the event, a function of the `RecordedEvent`, or None for
-    one state over the whole log; a key function that returns None passes the event over. Handlers are pure: they
-    return the new state, or `GONE` to end the key.
+    `initial` makes a key's first state. `key` is a field of the event, a function of the `RecordedEvent`, `ek.TAGS` for
+    each of its tags (`ek.TAGS("course")`: each of that kind), or None for one state over the whole log; a key function
+    that returns None passes the event over. A key that is a list, set or frozenset stands for each of its members, a
+    tuple is one key. Handlers are pure: they return the new state, or `GONE` to end the key.
 
     `snapshots` says when states are saved, so that replays need not begin at the first event: every so many events (an
     int), or after the events for which a function of (state, event) is true. Answers are the same with and without.
@@ -281,6 +303,11 @@ class Projection:
         return all(handler.key is STREAM for handler in self.every_handler)
 
     @property
+    def is_by_tags(self) -> bool:
+        """Whether tags are the keys, of all handlers."""
+        return all(isinstance(handler.key, ByTags) for handler in self.every_handler)
+
+    @property
     def is_single(self) -> bool:
         """Whether there is one state over the whole log."""
         return self.key is None
@@ -313,11 +340,15 @@ def _checked_policy(policy: Policy | None) -> Policy | None:
 
 
 def _checked_key(key: Key) -> Key:
+    if isinstance(key, ByTags):
+        return key
     if callable(key):
         callables.check(key, "key", "the RecordedEvent")
     if key is None or key is STREAM or callable(key) or (isinstance(key, str) and key):
         return key
-    raise InputError(f"key is {key!r}; give a field's name, a function of the RecordedEvent, or None for one state")
+    raise InputError(
+        f"key is {key!r}; give a field's name, a function of the RecordedEvent, ek.TAGS, or None for one state"
+    )
 
 
 def _takes_record(function: Callable[..., Any]) -> bool:

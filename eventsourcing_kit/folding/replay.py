@@ -12,12 +12,12 @@ import numpy as np
 from eventsourcing_kit.errors import InputError, ProjectionError
 from eventsourcing_kit.events import callables, renames
 from eventsourcing_kit.events.json_values import shown
-from eventsourcing_kit.folding.projection import GONE, STREAM
+from eventsourcing_kit.folding.projection import GONE, STREAM, ByTags
 from eventsourcing_kit.reading import known_types
 from eventsourcing_kit.reading.read import data_of, each_of, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -187,6 +187,7 @@ def _is_simple(projection: Projection, selection: Selection, only: Any) -> bool:
 
 
 _ABSENT: Any = object()
+_SEVERAL = (list, set, frozenset)
 
 
 class _Quick:
@@ -272,17 +273,17 @@ def fold_facts(
     for fact in read:
         taken: list[Any] = []
         for handler in handlers[fact.type]:
-            key = _key(handler, fact)
-            if (key is None and handler.key is not None) or (only is not EVERY and key != only):
-                continue
-            before = states[key] if key in states else begun()
-            after = apply(handler, fact, before)
-            if after is GONE:
-                states.pop(key, None)
-            else:
-                states[key] = after
-            if steps is not None:
-                _step(steps, fact, key, projection.shown(after), taken)
+            for key in _keys(handler, fact):
+                if (key is None and handler.key is not None) or (only is not EVERY and key != only):
+                    continue
+                before = states[key] if key in states else begun()
+                after = apply(handler, fact, before)
+                if after is GONE:
+                    states.pop(key, None)
+                else:
+                    states[key] = after
+                if steps is not None:
+                    _step(steps, fact, key, projection.shown(after), taken)
     return states
 
 
@@ -328,12 +329,15 @@ def _no_state(handler: Handler, fact: Fact, state: Any, after: Any) -> Projectio
     )
 
 
-def _key(handler: Handler, fact: Fact) -> Any:
+def _keys(handler: Handler, fact: Fact) -> Sequence[Any]:
+    """The keys that an event touches, each once: several where the key is a list or a set, in an order of its own."""
     key = handler.key
     if key is STREAM:
-        return fact.stream
+        return (fact.stream,)
     if key is None:
-        return None
+        return (None,)
+    if isinstance(key, ByTags):
+        return key.of(fact.record)
     try:
         if not isinstance(key, str):
             found = key(fact.record)
@@ -341,6 +345,8 @@ def _key(handler: Handler, fact: Fact) -> Any:
             found = fact.data[key]
         else:
             found = getattr(fact.data, key)
+        if isinstance(found, _SEVERAL):
+            return _members(found)
         hash(found)
         if callables.is_lazy(found):
             raise TypeError(f"it returned {found!r}, which is no key")
@@ -349,7 +355,17 @@ def _key(handler: Handler, fact: Fact) -> Any:
             f"the key {shown(key)} of the handler {handler.where} failed {_place(fact)} on {_shown(fact)}: "
             f"{type(error).__name__}: {error}; a function of the RecordedEvent may return None to pass an event over"
         ) from error
-    return found
+    return (found,)
+
+
+def _members(found: list[Any] | set[Any] | frozenset[Any]) -> list[Any]:
+    """Each member once, those of a set in an order that is the same in every process."""
+    if isinstance(found, list):
+        return list(dict.fromkeys(found))
+    try:
+        return sorted(found)
+    except TypeError:  # they are of several types
+        return sorted(found, key=lambda one: (type(one).__name__, repr(one)))
 
 
 def _place(fact: Fact) -> str:
