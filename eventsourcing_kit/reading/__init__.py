@@ -7,8 +7,8 @@ Each module imports only from those above it.
     event_frame     the events of a read as one DataFrame
     exported        a read as formats take it: frames of some thousands of events
     progress        a bar for long work at a terminal
-    known_types     types asked for by name: unknown ones are refused, or hinted at
     query           which events are meant, by types and tags
+    known_types     types asked for by name: unknown ones are refused, or hinted at
     read            which events are asked for, and the events themselves
     overview        what a store holds: its streams and types
 """
