@@ -77,7 +77,7 @@ def jupyterlab(folder: Path, *flags: str) -> Iterator[str]:
 
 def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the server answers; fail with its log where it doesn't."""
-    for _ in range(300):
+    for _ in range(1200):  # a busy machine takes its time
         if server.poll() is not None:
             break
         try:

@@ -75,6 +75,17 @@ def test_what_is_nothing_to_explore_is_refused(store: ek.EventStore, paid: ek.Pr
         ek.explore(*[things[name] for name in given])
 
 
+def test_a_branch_and_its_base_are_told_apart_where_a_key_is_in_one_only(
+    store: ek.EventStore, paid: ek.Projection, tmp_path: Path
+) -> None:
+    branch = store.branch(as_of=2)
+    branch.append("only-here", ek.NewEvent(type="Paid", data={"amount": 1}))
+    base, other = store.history(paid), branch.history(paid)
+    assert "only-here: paid — | 1" in repr(ek.compare(base, other))
+    ek.explore(base, other).save(tmp_path / "page.html")
+    assert (tmp_path / "page.html").exists()
+
+
 class Page(HTMLParser):
     """The elements of a page, each with its attributes and text."""
 

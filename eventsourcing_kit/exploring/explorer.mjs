@@ -1552,7 +1552,7 @@ export class View {
     if (event.occurredUs !== undefined) facts.push(`occurred ${timeText(past, event.occurredUs, this.local)} ${zone}`);
     if (event.schemaVersion > 1) facts.push(`schema version ${event.schemaVersion}`);
     if (event.tags) facts.push(`tags ${event.tags.join(", ")}`);
-    if (past.places) facts.push(past.tracks[event.side].name);
+    if (past.places) facts.push(event.side ? "in the other log" : past.places[1][lowerBound(past.places[1], entry)] === entry ? "in both logs" : "in one log");
     const parts = [make("h2", {}, "What happened"), make("h3", {}, this.dot(past.type[entry]), event.type), make("p", { class: "facts" }, facts.join(" · "))];
     if (event.data?.length) parts.push(this.tree(event.data));
     if (event.metadata?.length) parts.push(make("h2", {}, "Metadata"), this.tree(event.metadata));

@@ -523,6 +523,6 @@ def _steps(side: _Side, key: Any, field: str) -> tuple[Ints, list[Any]]:
 
 
 def _told(value: Any) -> str:
-    if value is None or value is MISSING or value != value or type(value).__name__ == "NAType":
+    if value is None or value is MISSING or type(value).__name__ == "NAType" or value != value:
         return "—"
     return shown(value.item() if isinstance(value, np.generic) else value) if not isinstance(value, str) else value
