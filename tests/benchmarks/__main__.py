@@ -145,6 +145,26 @@ def bench_moments() -> None:
         show(f"history.at(a {kind}) at that size, p95", times[int(len(times) * 0.95)], "ms", 30, most=True)
 
 
+def bench_branches() -> None:
+    """A branch of 1,000,000 events, its first append and its replay; and two histories of that size, compared."""
+    store = ek.from_frame(frame(MILLION, 100_000), stream="case", type="activity", recorded_at="time")
+    event = ek.NewEvent(type="Branched")
+    made = [seconds(store.branch) * 1000 for _ in range(9)]
+    show("branch in memory of 1,000,000 events, median", statistics.median(made), "ms", 5, most=True)
+    first = [seconds(lambda: store.branch().append("own", event)) for _ in range(9)]
+    empty = [seconds(lambda: ek.EventStore().append("own", event)) for _ in range(9)]
+    times = statistics.median(first) / statistics.median(empty)
+    show("branch and append: times a new store and an append", times, "times", 2, most=True)
+    branch, projection = store.branch(), counted()
+    branch.append("own", event)
+    pairs = [[seconds(lambda one=one: one.replay(projection)) for one in (store, branch)] for _ in range(5)]
+    show("replay of a branch: rate of its base's", statistics.median(a / b for a, b in pairs), "times", 0.9)
+    one, other = store.history(projection), branch.history(projection)
+    show(
+        "compare two histories of 1,000,000 events", seconds(lambda: ek.compare(one, other).first()), "s", 1, most=True
+    )
+
+
 def bench_background() -> None:
     in_background("", log=False)
     in_background(", with the raw log", log=True)
@@ -187,6 +207,7 @@ def main() -> None:
         bench_threads,
         bench_snapshots,
         bench_moments,
+        bench_branches,
         bench_background,
     ):
         bench()
