@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import eventsourcing_kit as ek
 
@@ -63,6 +66,34 @@ KEEP_ALL = [".csv", ".tsv", ".csv.gz", ".csv.bz2", ".csv.xz", ".parquet", ".ndjs
 def test_what_is_exported_comes_back_equal(rich: ek.EventStore, tmp_path: Path, ending: str) -> None:
     rich.export(tmp_path / f"log{ending}")
     assert equal(ek.from_file(tmp_path / f"log{ending}"), rich)
+
+
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | names,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
+objects = st.dictionaries(names, values, max_size=4)
+moments = st.none() | st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+events = st.builds(
+    ek.NewEvent, type=names, data=objects, metadata=objects, occurred_at=moments, tags=st.lists(names, max_size=2)
+)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet", ".ndjson"])
+@settings(max_examples=25, deadline=None)
+@given(appended=st.lists(st.tuples(names, events), min_size=1, max_size=5))
+def test_whatever_an_event_says_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, appended: list[tuple[str, ek.NewEvent]]
+) -> None:
+    path = tmp_path_factory.mktemp("log") / f"log{ending}"
+    with ek.EventStore() as store:
+        for stream, event in appended:
+            store.append(stream, event)
+        store.export(path)
+        with ek.from_file(path) as again:
+            assert equal(again, store)
 
 
 @pytest.mark.parametrize("ending", KEEP_ALL)

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 import eventsourcing_kit as ek
 from eventsourcing_kit.terminal.commands import ek as command
+from tests.object_storage import Server
 
 BANK = """
 import eventsourcing_kit as ek
@@ -297,6 +298,27 @@ def test_it_follows_beside_a_writer_until_it_is_broken_off(bank: ek.EventStore) 
         assert process.wait(30) == 130
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.processes
+def test_a_bucket_is_asked_like_a_folder(bank: ek.EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it needs comes from the environment, as for all that asks buckets."""
+    server = Server("bank")
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    try:
+        ek.copy(bank, into="s3://bank/copy")
+        told = CliRunner().invoke(command, ["log", "s3://bank/copy", "--json"])
+        assert [row["position"] for row in rows(told)] == [1, 2, 3, 4]
+        assert CliRunner().invoke(command, ["log", "s3://bank/nothing"]).exit_code == 3
+    finally:
+        server.close()
 
 
 @pytest.mark.processes

@@ -53,7 +53,7 @@ def read(file: File, given: Mapping[str, Any]) -> ForeignLog:
         }
     frame = pd.DataFrame(columns, copy=False)
     frame.attrs.update(_noted(table.schema.metadata or {}))
-    if is_own and pa.types.is_string(_stored(table.schema, "data")):
+    if is_own and _is_text(_stored(table.schema, "data")):
         frame.attrs["raw"] = True
     return ForeignLog(frame, given, took, f"pd.read_parquet({file.name!r})")
 
@@ -70,6 +70,10 @@ def _stored(schema: pa.Schema, name: str) -> pa.DataType:
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def _values(column: pa.ChunkedArray, *, is_own: bool) -> Any:
     kind = column.type
     if pa.types.is_timestamp(kind):
@@ -79,7 +83,7 @@ def _values(column: pa.ChunkedArray, *, is_own: bool) -> Any:
     ):
         return column.to_numpy()
     values: Any = column.to_pylist(maps_as_pydicts="lossy")
-    if kind == _JSON and not is_own:
+    if isinstance(kind, pa.JsonType) and not is_own:
         values = [None if value is None else from_json(value) for value in values]
     if is_own and pa.types.is_struct(kind):  # of objects that lack a member, too, which is then null in them
         values = [None if one is None else {k: v for k, v in one.items() if v is not None} for one in values]
