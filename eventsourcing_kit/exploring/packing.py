@@ -309,7 +309,7 @@ def _states(history: History, start: int) -> _States:
         before[rows.codes[:first]] = np.arange(first)  # of several rows of a key the last one stays
         before = np.sort(before[before >= 0])
         taken = np.concatenate([before[~rows.gone[before]], taken])
-    begins = history.projection.is_single and (not len(taken) or rows.positions[taken[0]] > start)
+    begins = history.projection.is_single and bool(not len(taken) or rows.positions[taken[0]] > start)
     fields = _state_fields(rows, taken, [history.projection.first_state()] if begins else [])
     columns = (rows.positions[taken], rows.codes[taken], rows.gone[taken])
     if begins:
