@@ -6,7 +6,8 @@ import collections
 
 import pytest
 
-from tests.notebooks import generate_data
+import eventsourcing_kit as ek
+from tests.notebooks import generate_data, generate_shop
 
 
 def test_the_sample_is_reproducible_to_the_byte() -> None:
@@ -17,7 +18,17 @@ def test_the_sample_is_reproducible_to_the_byte() -> None:
 
 
 def test_only_files_that_the_generator_writes_lie_in_data() -> None:
-    assert [file.name for file in generate_data.FILE.parent.iterdir()] == [generate_data.FILE.name]
+    assert {file.name for file in generate_data.FILE.parent.iterdir()} == {
+        generate_data.FILE.name,
+        generate_shop.FILE.name,
+    }
+
+
+def test_the_shop_s_log_is_what_its_generator_writes_and_one_parcel_has_an_old_address() -> None:
+    assert generate_shop.FILE.read_text() == generate_shop.text(), "run `python -m tests.notebooks.generate_shop`"
+    store = ek.from_file(generate_shop.FILE)
+    returned = [event.tags[0] for event in store.read(types=["parcel returned"])]
+    assert returned == ["parcel:p2"]
 
 
 def test_one_transfer_was_completed_twice_and_reversed_once() -> None:
