@@ -256,7 +256,7 @@ def folds(
     *,
     cold: bool = True,
 ) -> Works:
-    """The same question again and again; cold: of a store that was just opened."""
+    """The same question again and again; cold: of a store that was just opened, else of what it has kept."""
     with ek.EventStore(folder, fsync=False) as store:
         fill(store, frame(MILLION, 100_000))
         if not cold:
@@ -270,12 +270,12 @@ def folds(
 
 row("history() of handlers", 200_000)(lambda folder: folds(folder, history, counted()))
 row("history() of declared folds, cold", 2_000_000)(lambda folder: folds(folder, history, declared()))
-row("history() of declared folds, the columns in memory", 10_000_000)(
+row("history() of declared folds, asked again: what was kept")(
     lambda folder: folds(folder, history, declared(), cold=False)
 )
 row("replay() of handlers as of half the log")(lambda folder: folds(folder, half, counted()))
 row("replay() of declared folds as of half the log, cold")(lambda folder: folds(folder, half, declared()))
-row("replay() of declared folds as of half the log, the columns in memory")(
+row("replay() of declared folds as of half the log, asked again")(
     lambda folder: folds(folder, half, declared(), cold=False)
 )
 
