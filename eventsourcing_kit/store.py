@@ -30,7 +30,7 @@ from eventsourcing_kit.events import json_values
 from eventsourcing_kit.events.event import Event
 from eventsourcing_kit.events.texts import time_text
 from eventsourcing_kit.folding.columnar import Columns
-from eventsourcing_kit.folding.projection import Projection
+from eventsourcing_kit.folding.projection import ByTags, Projection
 from eventsourcing_kit.folding.replay import EVERY, Steps, check_key, fold
 from eventsourcing_kit.folding.snapshots import Snapshots
 from eventsourcing_kit.following.followers import Following, follow
@@ -613,7 +613,7 @@ class EventStore:
         place: str | os.PathLike[str],
         *,
         buckets: int | None = None,
-        key: str | Unset | None = UNSET,
+        key: str | ByTags | Unset | None = UNSET,
         keep: float | None = None,
         progress: bool | None = None,
         patience: float | None = None,
@@ -622,8 +622,8 @@ class EventStore:
         """Write the log as Parquet files to a folder or to `"s3://bucket/prefix"`, for other tools and other machines.
 
         Its keys are divided into `buckets` (64), each of which is folded by itself: keys are streams, or with `key` a
-        field's values; an event without the field counts as one with null there. Files that are needed no more stay
-        for `keep` hours (24), so that who reads can end.
+        field's values, or tags (`ek.TAGS`); an event without such counts as one with null there. Files that are needed
+        no more stay for `keep` hours (24), so that who reads can end.
 
         A mirror that is there already is opened as it is; `mirror.update(store)` adds what is new. `options` are those
         of the bucket, and `patience` is for how many seconds it may be silent (30). `progress` is as in `load`.

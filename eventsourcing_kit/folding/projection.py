@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeVar
@@ -49,7 +49,11 @@ class ByTags:
 
     def of(self, recorded: RecordedEvent) -> list[str]:
         """The keys of an event."""
-        return [tag for tag in recorded.tags if self.kind is None or tags.kind(tag) == self.kind]
+        return self.among(recorded.tags)
+
+    def among(self, given: Iterable[str]) -> list[str]:
+        """Those of some tags that are of its kind."""
+        return [tag for tag in given if self.kind is None or tags.kind(tag) == self.kind]
 
     def __repr__(self) -> str:
         return "TAGS" if self.kind is None else f"TAGS({self.kind!r})"

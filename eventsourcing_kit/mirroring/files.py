@@ -68,7 +68,7 @@ class Draft:
 
     def save(self, place: Place, bucket: int, manifest: Manifest, described: dict[str, Any]) -> File:
         """Write it; returns its entry."""
-        own = {"store": str(manifest.store), "bucket": bucket, "buckets": manifest.buckets, "key": manifest.key}
+        own = {"store": str(manifest.store), "bucket": bucket, "buckets": manifest.buckets, "key": manifest.plain_key}
         self._writer.add_key_value_metadata({"ek": json.dumps({**own, **described}, ensure_ascii=False)})
         self._writer.close()
         content = self._sink.getvalue()
@@ -93,7 +93,7 @@ class Opened:
             found = uuid.UUID(own["store"]), own["bucket"], own["buckets"], own["key"], meta.num_rows
         except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
             raise place.damaged(file.path, f"cannot be read ({error})") from None
-        if found != (manifest.store, file.bucket, manifest.buckets, manifest.key, file.rows):
+        if found != (manifest.store, file.bucket, manifest.buckets, manifest.plain_key, file.rows):
             raise place.damaged(file.path, "is of another mirror")
         self._place = place
 

@@ -8,7 +8,7 @@
     digest    that position's: SHA-256 of the record of the commit that holds it, as 64 hex digits; null for none
     time      recorded_at of that position's event, in microseconds since 1970 UTC
     buckets   their number
-    key       null where streams are the keys, else the field's name
+    key       null where streams are the keys, a field's name, or {"kind": …} of tags, null for those of every kind
     several   whether some events have several keys, so that they stand in several buckets
     tagged    whether some events have tags
     keep      for how many hours files stay that it no longer names
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventsourcing_kit.errors import StorageError
 from eventsourcing_kit.events.texts import counted
+from eventsourcing_kit.folding.projection import ByTags
 
 if TYPE_CHECKING:
     from eventsourcing_kit.mirroring.places import Place
@@ -63,7 +64,7 @@ class Manifest:
 
     store: uuid.UUID | None
     buckets: int
-    key: str | None
+    key: str | ByTags | None
     keep: float
     position: int = 0
     digest: str | None = None
@@ -78,6 +79,11 @@ class Manifest:
     def of_bucket(self, bucket: int) -> list[File]:
         """A bucket's files, in the log's order."""
         return sorted((one for one in self.files if one.bucket == bucket), key=lambda one: one.first)
+
+    @property
+    def plain_key(self) -> Any:
+        """The key as JSON."""
+        return asdict(self.key) if isinstance(self.key, ByTags) else self.key
 
     @property
     def told(self) -> str:
@@ -116,6 +122,7 @@ def load(place: Place) -> Manifest | None:
         dropped = tuple(Dropped(**one) for one in body.pop("dropped"))
         store, types = body.pop("store"), tuple(body.pop("types"))
         store = None if store is None else uuid.UUID(store)
+        body["key"] = ByTags(**body["key"]) if isinstance(body["key"], dict) else body["key"]
         found = Manifest(store=store, types=types, files=files, dropped=dropped, **body)
         if not all(type(one) is int for one in (found.buckets, found.position)) or found.buckets < 1:
             raise ValueError("its numbers are none")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from eventsourcing_kit.errors import InputError
 from eventsourcing_kit.events import sending
-from eventsourcing_kit.folding.projection import STREAM, Projection
+from eventsourcing_kit.folding.projection import STREAM, ByTags, Projection
 from eventsourcing_kit.folding.replay import EVERY, check_key
 from eventsourcing_kit.log.log import Log
 from eventsourcing_kit.records.unknown import Policies, Policy
@@ -126,8 +126,8 @@ class Mirror:
         return self._manifest.buckets
 
     @property
-    def key(self) -> str | None:
-        """The field whose values are its keys; None where streams are."""
+    def key(self) -> str | ByTags | None:
+        """The field whose values are its keys, or `ek.TAGS…` where tags are; None where streams are."""
         return self._manifest.key
 
     def files(self) -> pd.DataFrame:
@@ -296,8 +296,8 @@ class Mirror:
         need = "has one bucket (buckets=1), for it has all keys together"
         if not others and one is STREAM:
             need = "is by stream (key=None)"
-        elif not others and isinstance(one, str):
-            need = f"has key={one!r}"
+        elif not others and isinstance(one, (str, ByTags)):
+            need = f"has key={'' if isinstance(one, str) else 'ek.'}{one!r}"
         raise InputError(
             f"the mirror is {own} in {self.buckets} buckets, and {projection.name!r} folds by another key; it needs a "
             f"mirror that {need}, at another place: store.mirror(…)"
@@ -324,7 +324,7 @@ def made(
     place: Any,
     *,
     buckets: int | None,
-    key: str | Unset | None,
+    key: str | ByTags | Unset | None,
     keep: float | None,
     progress: bool | None,
     patience: float | None,
@@ -379,13 +379,13 @@ def _check(buckets: object, key: object, keep: object) -> None:
             f"buckets is {buckets!r}; give a whole number from 1 to {MOST_BUCKETS}: about how many tasks there are to "
             "be, some times as many as there are workers"
         )
-    if not isinstance(key, Unset) and key is not None and not (isinstance(key, str) and key):
-        raise InputError(f"key is {key!r}; give a field's name, or None for streams as keys")
+    if key is not None and not isinstance(key, (Unset, ByTags)) and not (isinstance(key, str) and key):
+        raise InputError(f"key is {key!r}; give a field's name, ek.TAGS, or None for streams as keys")
     if keep is not None and (isinstance(keep, bool) or not isinstance(keep, (int, float)) or not keep >= 0):
         raise InputError(f"keep is {keep!r}; give a number of hours from 0")
 
 
-def _check_same_shape(place: Place, there: Manifest, buckets: int | None, key: str | Unset | None) -> None:
+def _check_same_shape(place: Place, there: Manifest, buckets: int | None, key: str | ByTags | Unset | None) -> None:
     other = [f"{there.buckets} buckets, not {buckets}"] if buckets not in (None, there.buckets) else []
     if not isinstance(key, Unset) and key != there.key:
         other.append(f"key={there.key!r}, not {key!r}")

@@ -25,6 +25,7 @@ import numpy as np
 from pydantic_core import to_json
 
 from eventsourcing_kit.events import json_values, stored_data
+from eventsourcing_kit.folding.projection import ByTags
 from eventsourcing_kit.mirroring import columns
 from eventsourcing_kit.mirroring.arrow import pa
 from eventsourcing_kit.mirroring.buckets import bucket, of_stream, several
@@ -93,7 +94,7 @@ class Batch:
         with json_values.plain_objects_only():
             self._found.add(commit, rows)
 
-    def tables(self, key: str | None, buckets: int, shapes: Shapes) -> dict[int, Any]:
+    def tables(self, key: str | ByTags | None, buckets: int, shapes: Shapes) -> dict[int, Any]:
         """One Arrow table for each bucket that has some of the events, in the log's order."""
         table = self._table(shapes)
         rows, codes, copies = self._buckets(key, buckets)
@@ -150,18 +151,22 @@ class Batch:
             plain[column] = columns.array(values, kind)
         return pa.table(plain)
 
-    def _buckets(self, key: str | None, buckets: int) -> tuple[Ints, Ints, npt.NDArray[np.bool_] | None]:
+    def _buckets(self, key: str | ByTags | None, buckets: int) -> tuple[Ints, Ints, npt.NDArray[np.bool_] | None]:
         """Events by their rows, one for each bucket that an event is in, with the bucket, and whether it is a copy."""
         if key is None:
             of_streams = np.array([of_stream(name, buckets) for name in self._found.streams.names], dtype=np.int64)
             return np.arange(self.count), of_streams[self._found.stream_codes.array()], None
         keys: list[Any] = [None] * self.count
         positions = self._found.positions.array()
-        for payload in self._found.payloads.values():
-            at = payload.at.array()
-            of_rows = _keys(payload.type, payload.version, dict(payload.stored()), positions[at].tolist(), key)
-            for row, one in zip(at.tolist(), of_rows, strict=True):
-                keys[row] = one
+        if isinstance(key, ByTags):
+            for row, tags in self._found.tags:
+                keys[row] = key.among(tags)
+        else:
+            for payload in self._found.payloads.values():
+                at = payload.at.array()
+                of_rows = _keys(payload.type, payload.version, dict(payload.stored()), positions[at].tolist(), key)
+                for row, one in zip(at.tolist(), of_rows, strict=True):
+                    keys[row] = one
         rows: list[int] = []
         codes: list[int] = []
         copies: list[bool] = []
