@@ -52,6 +52,10 @@ def raise_it(name: str) -> None:
 WAYS = {"pickled": lambda one: pickle.loads(pickle.dumps(one)), "copied": copy.copy, "copied deeply": copy.deepcopy}
 
 
+def _shown(error: BaseException) -> dict[str, str]:
+    return {name: repr(value) for name, value in vars(error).items()}
+
+
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_an_error_survives_with_all_that_it_carries(kind: type, way: Callable[[Any], Any]) -> None:
@@ -60,7 +64,7 @@ def test_an_error_survives_with_all_that_it_carries(kind: type, way: Callable[[A
     again = way(error)
     assert type(again) is kind
     assert again is not error
-    assert (str(again), repr(vars(again))) == (str(error), repr(vars(error)))
+    assert (str(again), _shown(again)) == (str(error), _shown(error))
     assert again.__notes__ == ["noted"]
     assert str(again.__cause__) == "what led to it"
 
@@ -103,7 +107,8 @@ def test_what_cannot_be_pickled_is_sent_as_text(store: ek.EventStore) -> None:
         subscription.wait_until(1)
     again = pickle.loads(pickle.dumps(late.value))
     assert (again.laggards[0].name, again.laggards[0].position) == (late.value.laggards[0].name, 0)
-    assert str(again.__cause__) == "BrokenError: it broke" == str(again.laggards[0].error)
+    assert "it broke" in str(again.__cause__)  # where Dask is loaded, it pickles exceptions in a way of its own
+    assert str(again.__cause__) == str(again.laggards[0].error)
     unknown = pickle.loads(pickle.dumps(ek.OutcomeUnknownError("unknown", [ek.NewEvent(Local()), 1])))
     assert "Local" in unknown.events[0]
     assert unknown.events[1] == 1

@@ -108,3 +108,24 @@ def test_a_read_that_was_interrupted_keeps_no_other_waiting() -> None:
             assert [event.position for event in store.read()] == [1]
     finally:
         answers.set()
+
+
+def test_what_the_binding_frees_in_python_it_frees_where_ctrl_c_waits(store: ek.EventStore) -> None:
+    """A signal that came in a `__del__` would be lost: Python has no one to tell."""
+    store.append("a-1", [fact(i) for i in range(5)])
+    seen: list[bool] = []
+
+    def look(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_name == "__del__" and "slatedb" in frame.f_code.co_filename:
+            seen.append(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)
+
+    gc.collect()
+    sys.setprofile(look)
+    try:
+        for _ in range(20):
+            list(store.read("a-1", limit=2))
+            store.read(after=1).df()
+    finally:
+        sys.setprofile(None)
+    assert len(seen) > 20
+    assert all(seen)

@@ -148,7 +148,7 @@ def test_without_a_key_there_is_one_bare_state(paid: ek.EventStore) -> None:
     assert every_way(paid, total, category="nothing") == 0
 
 
-@pytest.mark.parametrize("key", ["missing", lambda recorded: recorded.data.missing, lambda recorded: [1]])
+@pytest.mark.parametrize("key", ["missing", lambda recorded: recorded.data.missing, lambda recorded: {"a": 1}])
 def test_a_key_that_fails_is_named(paid: ek.EventStore, key: Any) -> None:
     """With the event and its position; a key that is not hashable too."""
     broken = ek.Projection("broken", initial=int, key=key)

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from eventsourcing_kit.errors import InputError
 
-KEYWORDS = ("base", "base_options", "read_only", "clock", "seed", "fsync", "unknown", "newer", "lag", "patience")
+KEYWORDS = ("read_only", "clock", "seed", "fsync", "unknown", "newer", "lag", "patience", "base", "base_options")
 OPTIONS = ("endpoint", "region", "access_key_id", "secret_access_key", "session_token", "allow_http", "timeout")
 _OPEN_TO_ALL = {"endpoint", "region", "default_region", "allow_http", "timeout", "connect_timeout"}
 _SAME = {"endpoint_url": "endpoint", "endpoint_url_s3": "endpoint", "token": "session_token"}

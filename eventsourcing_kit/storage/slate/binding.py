@@ -6,11 +6,14 @@ its coroutines are driven by hand: they need nothing of asyncio but a future.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
 import threading
 import time
+import weakref
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 slate: Any = slatedb.uniffi  # generated code, whose types say things that are not so
 binding: Any = bound
-__all__ = ["FAILURES", "Answers", "Running", "aside", "binding", "drive", "pairs", "put_all", "slate"]
+__all__ = ["FAILURES", "Answers", "Cursor", "Running", "aside", "binding", "drive", "pairs", "put_all", "slate"]
 _SLICE_SECONDS = 0.5
 _QUICK_SECONDS = 0.02
 _LOOKS = 8  # at what a storage has answered, within the time that it may be silent
@@ -167,8 +170,10 @@ def drive(
     """
     if threading.current_thread() is not threading.main_thread():
         with in_flight:
+            _free_iterators()
             return cast("T", _finished(Running(make()), seconds, answers))
     with interrupts.put_off(), in_flight:
+        _free_iterators()
         running = Running(make())
         if running.wait(_QUICK_SECONDS):
             return cast("T", running.result())
@@ -185,6 +190,30 @@ def _finished(running: Running, seconds: float | None, answers: Answers | None) 
         answers.wait(running, seconds)
         seconds = 0
     return running.result(seconds)
+
+
+class Cursor:
+    """A scan's iterator, for as long as somebody goes on with it.
+
+    The binding frees it in a `__del__`, in which a Ctrl-C that comes just then is lost; so the next call frees it,
+    when signals are put off; until then it waits in a place to which it is brought without a line of Python.
+    """
+
+    __slots__ = ("__weakref__", "iterator")
+
+    def __init__(self, iterator: Any) -> None:
+        self.iterator = iterator
+        _iterators[weakref.ref(self, _left.append)] = iterator
+
+
+_iterators: dict[weakref.ref[Cursor], Any] = {}
+_left: deque[weakref.ref[Cursor]] = deque()
+
+
+def _free_iterators() -> None:
+    with contextlib.suppress(IndexError):  # where another thread was quicker
+        while _left:
+            _iterators.pop(_left.popleft(), None)
 
 
 _worker: Worker | None = None

@@ -13,7 +13,17 @@ from eventsourcing_kit.storage.in_flight import in_flight
 from eventsourcing_kit.storage.journal_reader import Follower
 from eventsourcing_kit.storage.lifecycle import Lifecycle
 from eventsourcing_kit.storage.overlay import Overlay, merged
-from eventsourcing_kit.storage.slate.binding import FAILURES, Answers, Running, aside, drive, pairs, put_all, slate
+from eventsourcing_kit.storage.slate.binding import (
+    FAILURES,
+    Answers,
+    Cursor,
+    Running,
+    aside,
+    drive,
+    pairs,
+    put_all,
+    slate,
+)
 from eventsourcing_kit.storage.slate.opening import Opening, Trouble, open_db, shut, translated
 from eventsourcing_kit.storage.slate.settings import object_store, path_in
 
@@ -260,8 +270,10 @@ class Table:
         """The cursor, made if there is none yet, and its next rows."""
 
         def work() -> tuple[Any, Any]:
-            found = cursor or drive(lambda: db.scan_with_options(_range(*keys), options), self.patience, self._answers)
-            return found, pairs(drive(lambda: found.next_batch(rows), self.patience, self._answers))
+            found = cursor or Cursor(
+                drive(lambda: db.scan_with_options(_range(*keys), options), self.patience, self._answers)
+            )
+            return found, pairs(drive(lambda: found.iterator.next_batch(rows), self.patience, self._answers))
 
         step: tuple[Any, Any] = self._guarded(work)
         return step
