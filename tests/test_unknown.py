@@ -20,7 +20,7 @@ from tests.faults import log_of
 ROOT = Path(__file__).parents[1]
 COLUMNS = [
     *("type", "schema_version", "read_as", "class_version", "events"),
-    *("ok", "upcast", "raw", "skipped", "would_fail", "position", "message", "dropped"),
+    *("ok", "upcast", "raw", "skipped", "would_fail", "untagged", "position", "message", "dropped"),
 ]
 
 
