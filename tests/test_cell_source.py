@@ -25,7 +25,7 @@ UNFIT = [
     ("import IPython.display as d\nh = d.display('a', display_id=True)\nh.update('b')", "display_id= " + ONCE),
     ("from IPython.display import DisplayHandle\nh = DisplayHandle()\nh.display('a')\nh.update('b')", ONCE),
     ("wipe = d.clear_output\nprint(1)\nwipe(wait=True)\nprint(2)", f"clear_output() {ONCE}"),
-    ("from tqdm.auto import trange\nimport sys\nfor _ in trange(99, file=sys.stdout): pass", "trange() " + BAR),
+    ("from tqdm import trange\nimport sys\nfor _ in trange(99, file=sys.stdout): pass", "trange() " + BAR),
     ("import tqdm as t\nwith t.tqdm(total=3, file=sys.stdout) as bar:\n    bar.update(3)", "tqdm() " + BAR),
     ("names = {'ada', 'bob', 'cy', 'dan', 'eve', 'flo'}\nprint(names)", ORDER),
     ("f'{names | {\"gus\"}}'", ORDER),
