@@ -107,7 +107,8 @@ def test_what_cannot_be_pickled_is_sent_as_text(store: ek.EventStore) -> None:
         subscription.wait_until(1)
     again = pickle.loads(pickle.dumps(late.value))
     assert (again.laggards[0].name, again.laggards[0].position) == (late.value.laggards[0].name, 0)
-    assert "it broke" in str(again.__cause__)  # where Dask is loaded, it pickles exceptions in a way of its own
+    # Where Dask is loaded, another way: findings/distributed_pickles_exceptions_its_own_way_in_the_whole_process.sh
+    assert "it broke" in str(again.__cause__)
     assert str(again.__cause__) == str(again.laggards[0].error)
     unknown = pickle.loads(pickle.dumps(ek.OutcomeUnknownError("unknown", [ek.NewEvent(Local()), 1])))
     assert "Local" in unknown.events[0]
