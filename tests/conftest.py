@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,13 @@ settings.load_profile("fixed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`make check` starts no process: a test that does, and isn't marked so, fails there."""
+    """`make check` starts no process: a test that does, and isn't marked so, fails there.
+
+    And Ctrl-C means what it does: a shell that starts the tests in the background has it ignored, and so would be the
+    processes that tests start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     runs_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
     if runs_tests and config.option.markexpr == "not processes":
         platform.platform()  # it starts a process where nobody asked before; pytest's workers ask, and it is kept

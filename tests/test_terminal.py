@@ -295,7 +295,10 @@ def test_it_follows_beside_a_writer_until_it_is_broken_off(bank: ek.EventStore) 
         bank.append("account-1", ek.NewEvent(type="Later"))
         assert json.loads(process.stdout.readline())["type"] == "Later"
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        try:
+            assert process.wait(30) == 130
+        finally:
+            process.kill()  # else a failure would wait for it for ever
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
