@@ -41,9 +41,9 @@ class Query:
 
     >>> import eventsourcing_kit as ek
     >>> store = ek.EventStore()
-    >>> _ = store.append("seat-1", ek.NewEvent(type="SeatTaken", tags=["student:s1", "course:c1"]))
-    >>> _ = store.append("seat-2", ek.NewEvent(type="SeatTaken", tags=["student:s2", "course:c1"]))
-    >>> query = ek.Query(types="SeatTaken", tags=["course:c1", "student:s2"]) | ek.Query(tags=["course:c2"])
+    >>> _ = store.append("seat-1", ek.NewEvent(type="QueryDoc.Seat", tags=["student:s1", "course:c1"]))
+    >>> _ = store.append("seat-2", ek.NewEvent(type="QueryDoc.Seat", tags=["student:s2", "course:c1"]))
+    >>> query = ek.Query(types="QueryDoc.Seat", tags=["course:c1", "student:s2"]) | ek.Query(tags=["course:c2"])
     >>> [event.stream for event in store.read(query=query)]
     ['seat-2']
     """

@@ -206,8 +206,8 @@ class Cursor:
         _iterators[weakref.ref(self, _left.append)] = iterator
 
 
-_iterators: dict[weakref.ref[Cursor], Any] = {}
-_left: deque[weakref.ref[Cursor]] = deque()
+_iterators: dict[Any, Any] = {}  # by a weak reference to their cursor
+_left: deque[Any] = deque()
 
 
 def _free_iterators() -> None:
