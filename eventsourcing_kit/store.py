@@ -278,7 +278,8 @@ class EventStore:
         or positions of the read. `change` is called with each event, and returns it as it is, or other data of its
         type: then the event gets a new id, and the old one as `picked_from` in its metadata. With `through`, a decider
         and a function that gives the command for which an event stands, an event is left out where the decider rejects
-        that on the branch, and is listed in `refused`; where the function returns None it is picked as it is.
+        that on the branch, and is listed in `refused`; where the function returns None it is picked as it is. A decider
+        with a boundary is refused: its state is of no one stream.
 
         All is checked first, and all is stored, or nothing. Raises `InputError` for a store that is no branch, for what
         cannot be picked as asked, and for events that lie before the branch's last; `DuplicateIdError` for those that
@@ -309,8 +310,8 @@ class EventStore:
         command are picked unchanged in their place. Nothing of this store changes.
 
         A command that the decider cannot take (its class is gone, or refuses it) stops it with an `InputError`; with
-        `on_error=ek.SKIP` it counts as unable, and its events stay. Raises `InputError` where no commands are kept,
-        too, and `MomentError` for what is no moment of this log.
+        `on_error=ek.SKIP` it counts as unable, and its events stay. Raises `InputError` where no commands are kept, and
+        for a decider with a boundary, too, and `MomentError` for what is no moment of this log.
         """
         from eventsourcing_kit.writing.redeciding import Redeciding, Trial
 
@@ -1022,8 +1023,8 @@ def from_frame(frame: pd.DataFrame, *, seed: int | None = None, **columns: Any) 
 def from_file(path: str | os.PathLike[str], *, seed: int | None = None, **columns: Any) -> EventStore:
     """A new store in memory with a file's events: `EventStore().load(path, …)` in one line, same keywords.
 
-    What kind of file it is, its content says: CSV, TSV, Parquet, NDJSON, CloudEvents, also compressed. Columns need
-    names (`stream=`, `type=`, `recorded_at=`) where the format does not define them.
+    What kind of file it is, its content says: CSV, TSV, Parquet, NDJSON, CloudEvents, change rows, spans, XES, OCEL,
+    also compressed. Columns need names (`stream=`, `type=`, `recorded_at=`) where the format does not define them.
 
     Raises `InputError` for a file of no known format, of another one than its ending says, or that is cut off, and for
     events that cannot be loaded as asked.
