@@ -123,22 +123,19 @@ class Place:
             raise self._trouble(f"writing the file {name!r}", error) from None
 
     def replace(self, name: str, content: bytes) -> None:
-        """A file's new content in place of its old, in one step."""
-        try:
-            if self._folder is None:
-                with self._client.open_output_stream(self._key(name)) as stream:
-                    stream.write(content)
-            else:
-                _put(self._folder / name, content)
-                _sync(self._folder)
-        except (OSError, pa.ArrowException) as error:
-            raise self._trouble(f"replacing the file {name!r}", error) from None
+        """A file's new content in place of its old, in one step; durable when this returns."""
+        self.write(name, content)
+        self.settle([])
 
     def settle(self, names: list[str]) -> None:
         """Have the names of new files be durable, too."""
-        if self._folder is not None:
+        if self._folder is None:
+            return
+        try:
             for folder in {(self._folder / name).parent for name in names} | {self._folder}:
                 _sync(folder)
+        except OSError as error:
+            raise self._trouble("syncing the folder", error) from None
 
     def remove(self, name: str) -> None:
         """Remove a file, where it is there."""
